@@ -1,0 +1,49 @@
+"""The rooms that name an array library: selection, arrays in and out, random numbers, time."""
+
+from gradlab.backend import random
+from gradlab.backend.arrays import (
+    asarray,
+    asarray_like,
+    ensure_array,
+    is_array,
+    namespace,
+    stack_scalars,
+    synchronize,
+    to_numpy,
+)
+from gradlab.backend.doctor import examine
+from gradlab.backend.errors import (
+    BackendError,
+    BackendNotInstalledError,
+    BackendUnavailableError,
+    UnknownBackendError,
+    UnsupportedDTypeError,
+)
+from gradlab.backend.library import Array, Namespace
+from gradlab.backend.selection import Backend, get_backend, set_backend, use_backend
+from gradlab.backend.timing import Timer
+
+__all__ = [
+    "Array",
+    "Backend",
+    "BackendError",
+    "BackendNotInstalledError",
+    "BackendUnavailableError",
+    "Namespace",
+    "Timer",
+    "UnknownBackendError",
+    "UnsupportedDTypeError",
+    "asarray",
+    "asarray_like",
+    "ensure_array",
+    "examine",
+    "get_backend",
+    "is_array",
+    "namespace",
+    "random",
+    "set_backend",
+    "stack_scalars",
+    "synchronize",
+    "to_numpy",
+    "use_backend",
+]

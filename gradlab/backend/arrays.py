@@ -1,0 +1,268 @@
+"""Arrays in, arrays out, and the namespace of the arrays that are given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gradlab.backend.library import LIBRARIES, Array, Namespace, library_of, load
+from gradlab.backend.selection import get_backend
+
+__all__ = [
+    "asarray",
+    "asarray_like",
+    "ensure_array",
+    "is_array",
+    "namespace",
+    "stack_scalars",
+    "synchronize",
+    "to_numpy",
+]
+
+# Types whose namespace is that of their library, whatever the array: asking costs a lookup.
+_namespace_of_type: dict[type, Namespace] = {}
+_SCALARS = (bool, int, float, complex, type(None))
+_DTYPES = (
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float32", "float64", "complex64", "complex128"),
+)
+
+
+def namespace(*arrays: Array, names: tuple[str, ...] = ()) -> Namespace:
+    """Array namespace of the given arrays; with none given, that of the selected backend.
+
+    Parameters
+    ----------
+    *arrays : array, Python scalar or None
+        Arrays of one library. Scalars and None belong to any.
+    names : tuple of str, optional
+        What the caller calls them, for the message of an error.
+
+    Returns
+    -------
+    namespace
+        With the functions of the array API standard (array-api-compat's for NumPy and CuPy).
+
+    Raises
+    ------
+    TypeError
+        If the arrays are of two libraries, or something is no array.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> xp = gl.namespace(gl.asarray([1.0, 2.0]))
+    >>> xp.__name__
+    'array_api_compat.numpy'
+    """
+    found = None
+    for x in arrays:
+        xp = _namespace_of_type.get(type(x)) or _namespace_of(x)
+        if xp is None or xp is found:
+            continue
+        if found is not None:
+            raise TypeError(_two_libraries(arrays, names))
+        found = xp
+    return load(get_backend().name).namespace() if found is None else found
+
+
+def is_array(x: object) -> bool:
+    """Whether `x` is an array of any library; scalars, NumPy's too, and lists are not."""
+    return type(x) in _namespace_of_type or (
+        not isinstance(x, np.generic)
+        and (isinstance(x, np.ndarray) or hasattr(x, "__array_namespace__") or _is_torch(x))
+    )
+
+
+def asarray(obj: Any, dtype: Any = None) -> Array:
+    """Array of the selected backend: the only way in, and from one backend to another.
+
+    Parameters
+    ----------
+    obj : array, scalar or nested list of numbers
+        An array of any library. What already is where it should be is returned as it is.
+    dtype : str or dtype of the selected backend, optional
+        Default: an array and a NumPy scalar keep theirs; Python floats get the default dtype
+        (`get_backend`), integers int64.
+
+    Returns
+    -------
+    array
+        On the selected device, shape of `obj`.
+
+    Raises
+    ------
+    TypeError
+        If `obj` does not hold numbers, or `dtype` is unknown.
+    ValueError
+        If the rows of `obj` differ in length.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> gl.asarray([1, 2.5])
+    array([1. , 2.5])
+    """
+    backend = get_backend()
+    library = load(backend.name)
+    xp = library.namespace()
+    kept = is_array(obj) and library_of(obj) == backend.name
+    if kept and library.device_of(obj) == backend.device:
+        x = obj
+    else:
+        x = library.from_host(_on_host(obj, backend.dtype), backend.device)
+    if isinstance(dtype, str):
+        dtype = _dtype_by_name(xp, dtype)
+    return x if dtype is None else xp.astype(x, dtype, copy=False)
+
+
+def asarray_like(obj: Any, like: Array) -> Array:
+    """Array with the host values `obj` in the library and on the device of the array `like`.
+
+    Parameters
+    ----------
+    obj : NumPy array, scalar or nested list of numbers
+        Its dtype is kept.
+    like : array
+        Of any library.
+
+    Returns
+    -------
+    array, shape of `obj`
+    """
+    name = library_of(like)
+    values = np.asarray(obj)
+    if name in LIBRARIES:
+        library = load(name)
+        return library.from_host(values, library.device_of(like))
+    return namespace(like).asarray(values, device=like.device)
+
+
+def ensure_array(x: Any) -> Array:
+    """Return an array as it is; anything else becomes one, a NumPy scalar of NumPy's.
+
+    NumPy's operators turn 0-d arrays into scalars, so a caller may hold one without knowing.
+    """
+    if is_array(x):
+        return x
+    return np.asarray(x) if isinstance(x, np.generic) else asarray(x)
+
+
+def stack_scalars(scalars: Sequence[Any], like: Array) -> Array:
+    """One-dimensional array of what calls of a scalar function returned.
+
+    Parameters
+    ----------
+    scalars : sequence of 0-d arrays, NumPy scalars or Python numbers
+        All of one kind. 0-d arrays stay on their device: nothing is waited for.
+    like : array
+        Python numbers become its dtype; they and NumPy scalars go to its device.
+
+    Returns
+    -------
+    array, shape (len(scalars),) where the scalars are 0-d
+        dtype of the scalars.
+    """
+    first = scalars[0]
+    xp = namespace(like)
+    if is_array(first):
+        return xp.stack(list(scalars))
+    values = asarray_like(np.asarray(scalars).astype(getattr(first, "dtype", None)), like)
+    if isinstance(first, bool | int | float):  # np.float64 is a float: it may be here by accident
+        return xp.astype(values, like.dtype)
+    return values
+
+
+def to_numpy(x: Any) -> np.ndarray[Any, Any]:
+    """NumPy array with the values of `x`: the only way out. Waits for the device.
+
+    Parameters
+    ----------
+    x : array, scalar or nested list of numbers
+        Of any library, on any device.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape and dtype of `x`. May share the memory of an `x` that lives on the host.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> gl.to_numpy(gl.asarray([1.0, 2.0])).tolist()
+    [1.0, 2.0]
+    """
+    name = library_of(x)
+    if name in LIBRARIES:
+        return load(name).to_host(x)  # type: ignore[no-any-return]  # an array is `Any`
+    if is_array(x):
+        import array_api_compat  # noqa: PLC0415  (not at `import gradlab`)
+
+        return np.from_dlpack(array_api_compat.to_device(x, "cpu"))
+    return np.asarray(x)
+
+
+def synchronize() -> None:
+    """Wait until the selected backend has finished all work given to it."""
+    load(get_backend().name).synchronize()
+
+
+def _namespace_of(x: Any) -> Namespace | None:
+    if isinstance(x, _SCALARS) and not isinstance(x, np.generic):
+        return None
+    name = library_of(x)
+    if name in LIBRARIES and (is_array(x) or isinstance(x, np.generic)):
+        xp = load(name).namespace()
+    elif _is_torch(x):
+        import array_api_compat.torch as xp  # noqa: PLC0415  (only where torch is in use)
+    elif hasattr(x, "__array_namespace__"):
+        return x.__array_namespace__()  # may differ between arrays of one type
+    else:
+        msg = f"expected an array, got {type(x).__name__}: convert it with gradlab.asarray"
+        raise TypeError(msg)
+    _namespace_of_type[type(x)] = xp
+    return xp
+
+
+def _is_torch(x: object) -> bool:
+    return library_of(x) == "torch" and hasattr(x, "dtype")
+
+
+def _two_libraries(arrays: tuple[Array, ...], names: tuple[str, ...]) -> str:
+    called = names or tuple(f"argument {i}" for i in range(len(arrays)))
+    given = ", ".join(
+        f"`{name}` is of {library_of(x)}"
+        for name, x in zip(called, arrays, strict=True)
+        if _namespace_of(x) is not None
+    )
+    return (
+        f"arrays of two libraries in one call: {given}. Convert them with gradlab.asarray (to the "
+        "selected backend) or gradlab.to_numpy"
+    )
+
+
+def _on_host(obj: Any, default: str) -> np.ndarray[Any, Any]:
+    if is_array(obj) or isinstance(obj, np.generic):
+        return to_numpy(obj)
+    try:
+        values = np.asarray(obj)
+    except ValueError as error:
+        msg = f"`obj` must be a regular nested list of numbers: {error}"
+        raise ValueError(msg) from error
+    if values.dtype.kind not in "biufc":
+        msg = f"`obj` must hold numbers: NumPy reads {type(obj).__name__} as {values.dtype}"
+        raise TypeError(msg)
+    if values.dtype.kind == "f":
+        return values.astype(default)
+    if values.dtype.kind == "c":
+        return values.astype("complex128" if default == "float64" else "complex64")
+    return values
+
+
+def _dtype_by_name(xp: Namespace, name: str) -> Any:
+    if name not in _DTYPES:
+        msg = f"`dtype` must be one of {', '.join(_DTYPES)}: got {name!r}"
+        raise TypeError(msg)
+    return getattr(xp, name)

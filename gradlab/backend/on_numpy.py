@@ -1,0 +1,54 @@
+"""NumPy, in the terms of `Library`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gradlab.backend.library import Array, Device, Namespace
+
+__all__ = [
+    "describe",
+    "device_dtypes",
+    "device_of",
+    "find_device",
+    "from_host",
+    "namespace",
+    "synchronize",
+    "to_host",
+]
+
+
+def namespace() -> Namespace:
+    import array_api_compat.numpy as xp  # noqa: PLC0415  (costs as much as NumPy itself)
+
+    return xp
+
+
+def find_device(device: str | None) -> Device:
+    return "cpu"
+
+
+def from_host(values: Array, device: Device | None) -> Array:
+    return values
+
+
+def to_host(x: Array) -> Array:
+    return np.asarray(x)
+
+
+def device_of(x: Array) -> Device:
+    return "cpu"
+
+
+def device_dtypes(device: Device) -> tuple[str, ...]:
+    return ("float64", "float32")
+
+
+def synchronize() -> None:
+    """Nothing to wait for: NumPy has finished when it returns."""
+
+
+def describe() -> dict[str, Any]:
+    return {"version": np.__version__, "devices": [{"device": "cpu"}]}

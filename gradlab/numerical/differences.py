@@ -1,0 +1,340 @@
+"""Derivatives of black boxes by finite differences: derivative, gradient, value_and_gradient.
+
+The caller's arrays are never handed to f: it gets copies, perturbed many at a time by one
+``where`` (which keeps -0.0 and never drifts), and may do with them what it likes.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from gradlab import tree
+from gradlab.backend import (
+    Array,
+    Namespace,
+    ensure_array,
+    get_backend,
+    is_array,
+    namespace,
+    stack_scalars,
+)
+from gradlab.numerical.steps import Method, step_rules
+
+__all__ = ["ConstantFunctionWarning", "derivative", "gradient", "value_and_gradient"]
+
+# Bytes of perturbed points that are built at once where `chunk_size` is not given: many rows for
+# small problems, little memory for large ones, and no larger than a CPU's cache.
+_CHUNK_BYTES = 2**22
+
+
+class ConstantFunctionWarning(UserWarning):
+    """f returned the very same value at every perturbed point: it seems to ignore its argument."""
+
+
+def derivative(
+    f: Callable[[Array], Array],
+    x: Array,
+    /,
+    *,
+    method: Method = "central",
+    step: float | Array | None = None,
+    bounds: tuple[Any, Any] | None = None,
+) -> Array:
+    """Derivative of an elementwise function at every element of `x`, by finite differences.
+
+    Parameters
+    ----------
+    f : callable
+        Maps an array to one of the same shape, element by element; a function of one number
+        where `x` is one. Called two to four times.
+    x : array or number, any shape
+        Real; integers become the default floating dtype. Not modified, nor handed to `f`.
+    method : {"central", "forward", "backward"}
+        Truncation error O(step**2) for central, O(step) for the others.
+    step : float or array shaped like `x`, optional
+        Half-width in units of `x`. Default: eps**(1/3) (one-sided: eps**(1/2)) of the coarser of
+        the dtypes of `x` and ``f(x)``, times ``max(|x|, 1)``.
+    bounds : (lower, upper), each a float or an array shaped like `x`, optional
+        `f` is not evaluated outside. Beside a bound a central step shrinks, to a quarter at the
+        least, or turns into a one-sided parabola, also of order 2; a one-sided step flips.
+
+    Returns
+    -------
+    array, shape and dtype of `x`
+        Round-off error O(eps |f| / step). NaN where `f` gives NaN.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not real, or `f` returns no real array of its library.
+    ValueError
+        If `f` returns another shape, `x` is out of bounds, or a step moves nothing.
+
+    References
+    ----------
+    Nocedal and Wright, Numerical Optimization, 2nd ed., section 8.1.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> round(float(gl.numerical.derivative(lambda x: x**2, 3)), 6)
+    6.0
+    """
+    if tree.is_tree(x):
+        msg = f"`x` must be one array or number: got {type(x).__name__}; use numerical.gradient"
+        raise TypeError(msg)
+    (x,) = leaves = _real_leaves(x)
+    (rule,) = step_rules(method, step, bounds, x, leaves)
+    xp = namespace(x)
+
+    def evaluate(point: Array) -> Array:
+        result = f(xp.asarray(point, copy=True))
+        _check_number(result, x)
+        if not is_array(result):
+            result = stack_scalars([result], x)[0, ...]
+        result = _real_result(xp, result, x)
+        if result.shape != x.shape:
+            msg = (
+                f"`f` must return the shape of `x`, element by element: got {result.shape} for "
+                f"{x.shape}; use numerical.gradient for a function of several variables"
+            )
+            raise ValueError(msg)
+        return result
+
+    stencil = rule.stencil(x, _eps(xp, x.dtype))
+    first = evaluate(stencil.points[0])
+    if _eps(xp, first.dtype) > _eps(xp, x.dtype) and step is None:
+        stencil = rule.stencil(x, _eps(xp, first.dtype))
+        first = evaluate(stencil.points[0])
+    values = (first, *(evaluate(point) for point in stencil.points[1:]))
+    value = evaluate(x) if stencil.needs_value else None
+    return xp.asarray(stencil.slope(values, value), dtype=x.dtype)
+
+
+def gradient(
+    f: Callable[[Any], Array],
+    x: tree.Tree,
+    /,
+    *,
+    method: Method = "central",
+    step: Any = None,
+    bounds: tuple[Any, Any] | None = None,
+    vectorized: bool = False,
+    chunk_size: int | None = None,
+) -> tree.Tree:
+    """Gradient of a scalar function of arrays, by finite differences.
+
+    Parameters
+    ----------
+    f : callable
+        Maps what `x` is to a real scalar: a 0-d array or a number. Called 2n + 1 times for n
+        elements (n + 1 times with a one-sided method), on copies that it may modify.
+    x : array, number, list of numbers, or nested dict, list or tuple of arrays
+        Real; integers become the default floating dtype. Not modified.
+    method, step, bounds
+        As in `derivative`; `step` and the bounds are numbers or built like `x`.
+    vectorized : bool
+        `f` takes many points at once: every array of its argument gains a leading axis of length
+        k, and `f` returns shape (k,). Called once with k = 1, then in chunks.
+    chunk_size : int, optional
+        Perturbed points built at once (with `vectorized`, k). Default: 4 MiB of them.
+
+    Returns
+    -------
+    array or tree of arrays
+        Structure, shapes, dtypes and device of `x`. Truncation error O(step**2), one-sided
+        O(step); round-off O(eps |f| / step). NaN in the elements whose perturbation makes `f` NaN.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not real or of two libraries, or `f` returns no real number of its library.
+    ValueError
+        If `f` does not return a scalar, `x` is out of bounds, or a step moves nothing.
+
+    Warns
+    -----
+    ConstantFunctionWarning
+        If `f` is bit-identical at every point: it seems to ignore its argument, as
+        ``lambda W: network.loss(x, t)`` does.
+
+    References
+    ----------
+    Nocedal and Wright, Numerical Optimization, 2nd ed., section 8.1.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> xp = gl.namespace()
+    >>> gl.numerical.gradient(lambda x: xp.sum(x**2), [3, 4]).round(6)
+    array([6., 8.])
+    """
+    rules = (method, step, bounds)
+    return _value_and_gradient(f, x, rules, vectorized=vectorized, chunk_size=chunk_size)[1]
+
+
+def value_and_gradient(
+    f: Callable[[Any], Array],
+    x: tree.Tree,
+    /,
+    *,
+    method: Method = "central",
+    step: Any = None,
+    bounds: tuple[Any, Any] | None = None,
+    vectorized: bool = False,
+    chunk_size: int | None = None,
+) -> tuple[Array, tree.Tree]:
+    """Value and gradient of a scalar function; parameters, errors and cost as for `gradient`.
+
+    Returns
+    -------
+    value : array, shape ()
+        ``f(x)``, in its own floating dtype, on the device of `x`.
+    gradient : array or tree of arrays
+        As from `gradient`.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> value, slope = gl.numerical.value_and_gradient(lambda p: p["a"] * p["b"], {"a": 2, "b": 5})
+    >>> float(value), round(float(slope["a"]), 6), round(float(slope["b"]), 6)
+    (10.0, 5.0, 2.0)
+    """
+    rules = (method, step, bounds)
+    return _value_and_gradient(f, x, rules, vectorized=vectorized, chunk_size=chunk_size)
+
+
+def _value_and_gradient(
+    f: Callable[[Any], Array],
+    x: tree.Tree,
+    options: tuple[Method, Any, Any],
+    *,
+    vectorized: bool,
+    chunk_size: int | None,
+) -> tuple[Array, tree.Tree]:
+    leaves = _real_leaves(x)
+    build = tree.flatten(x)[1]
+    rules = step_rules(*options, x, leaves)
+    rows = _chunk_rows(chunk_size, leaves)
+    run = _run_batch if vectorized else _run_one_by_one
+    xp = namespace(*leaves)
+
+    def evaluate(points: Iterable[Array]) -> Array:
+        return _real_result(xp, run(f, build, list(points)), leaves[0])
+
+    value = evaluate(_repeat(xp, leaf, 1) for leaf in leaves)[0, ...]
+    slopes, ignored = [], []
+    for i, (leaf, rule) in enumerate(zip(leaves, rules, strict=True)):
+        stencil = rule.stencil(leaf, max(_eps(xp, leaf.dtype), _eps(xp, value.dtype)))
+        columns = []
+        for point in stencil.points:
+            column = [
+                evaluate(
+                    chunk if j == i else _repeat(xp, other, chunk.shape[0])
+                    for j, other in enumerate(leaves)
+                )
+                for chunk in _chunks(xp, leaf, point, rows)
+            ]
+            empty = xp.reshape(leaf, (-1,))
+            columns.append(xp.reshape(xp.concat(column) if column else empty, leaf.shape))
+        ignored += [xp.all(column == value) for column in columns if math.prod(leaf.shape)]
+        slopes.append(xp.asarray(stencil.slope(tuple(columns), value), dtype=leaf.dtype))
+    if ignored and bool(xp.all(xp.stack(ignored))):
+        msg = (
+            "`f` returned the same value at every perturbed point: does it ignore its argument? "
+            "Compute the result from the array that `f` is given, not from another variable"
+        )
+        warnings.warn(msg, ConstantFunctionWarning, stacklevel=3)
+    return value, build(slopes)
+
+
+def _chunks(xp: Namespace, x: Array, point: Array, rows: int) -> Iterator[Array]:
+    """Copies of `x`, each with the next element taken from `point`, `rows` at a time."""
+    flat, point = xp.reshape(x, (1, -1)), xp.reshape(point, (1, -1))
+    n = math.prod(x.shape)
+    index = xp.arange(n, device=x.device)
+    for start in range(0, n, rows):
+        own = index[start : min(start + rows, n), None] == index[None, :]
+        yield xp.reshape(xp.where(own, point, flat), (own.shape[0], *x.shape))
+
+
+def _repeat(xp: Namespace, x: Array, k: int) -> Array:
+    return xp.tile(x[None, ...], (k,) + (1,) * x.ndim)
+
+
+def _run_one_by_one(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Array:
+    results = [f(build([rows[r, ...] for rows in points])) for r in range(points[0].shape[0])]
+    for result in results:
+        _check_number(result, points[0])
+        if is_array(result) and result.shape != ():
+            msg = (
+                f"`f` must return a scalar: got shape {result.shape}; reduce it (xp.sum, xp.mean) "
+                "or take its element"
+            )
+            raise ValueError(msg)
+    return stack_scalars(results, points[0])
+
+
+def _run_batch(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Array:
+    result = f(build(points))
+    k = points[0].shape[0]
+    if not is_array(result) or result.shape != (k,):
+        came = f"shape {result.shape}" if is_array(result) else type(result).__name__
+        msg = f"`f` with vectorized=True must return shape (k,) for k = {k} points: got {came}"
+        raise ValueError(msg)
+    namespace(points[0], result, names=("x", "the result of f"))
+    return result
+
+
+def _check_number(result: Any, like: Array) -> None:
+    if type(result) is type(like):
+        return
+    if is_array(result):
+        namespace(like, result, names=("x", "the result of f"))
+    elif not (isinstance(result, int | float) or hasattr(result, "dtype")):
+        hint = " (does it lack a return?)" if result is None else ""
+        msg = f"`f` must return a real array or number: got {type(result).__name__}{hint}"
+        raise TypeError(msg)
+
+
+def _real_result(xp: Namespace, result: Array, like: Array) -> Array:
+    if xp.isdtype(result.dtype, "real floating"):
+        return result
+    if xp.isdtype(result.dtype, "integral"):
+        return xp.astype(result, like.dtype)
+    msg = f"`f` must return real numbers: got {result.dtype}"
+    raise TypeError(msg)
+
+
+def _real_leaves(x: tree.Tree) -> list[Array]:
+    """Leaves of `x` as real floating arrays of one library."""
+    names = tuple(name for name, _ in tree.items(x))
+    if not names:
+        msg = f"`x` must hold at least one array: got {x!r}"
+        raise ValueError(msg)
+    leaves = [ensure_array(leaf) for leaf in tree.leaves(x)]
+    xp = namespace(*leaves, names=names)
+    for i, (name, leaf) in enumerate(zip(names, leaves, strict=True)):
+        if xp.isdtype(leaf.dtype, "integral"):
+            leaves[i] = xp.astype(leaf, getattr(xp, get_backend().dtype))
+        elif not xp.isdtype(leaf.dtype, "real floating"):
+            msg = f"`{name}` must be real: got {leaf.dtype}; differentiate in real parameters"
+            raise TypeError(msg)
+    return leaves
+
+
+def _chunk_rows(chunk_size: int | None, leaves: list[Array]) -> int:
+    if chunk_size is None:
+        bytes_each = 8 * sum(math.prod(leaf.shape) for leaf in leaves)
+        return int(max(1, _CHUNK_BYTES // max(1, bytes_each)))
+    if isinstance(chunk_size, bool) or not isinstance(chunk_size, int) or chunk_size < 1:
+        msg = f"`chunk_size` must be a positive integer or None: got {chunk_size!r}"
+        raise ValueError(msg)
+    return chunk_size
+
+
+def _eps(xp: Namespace, dtype: Any) -> float:
+    return float(xp.finfo(dtype).eps)

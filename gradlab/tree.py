@@ -1,0 +1,76 @@
+"""Nested parameters: dicts, lists and tuples of arrays, flattened and mapped.
+
+A dict is always a tree. A list or tuple is one where it holds arrays or trees; where it holds
+plain numbers it is array-like, and a leaf. Everything else is a leaf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+from gradlab.backend import is_array
+
+__all__ = ["Tree", "flatten", "is_tree", "items", "leaves", "map"]
+
+Tree: TypeAlias = Any
+
+
+def is_tree(x: Any) -> bool:
+    """Whether `x` has leaves below it, rather than being one."""
+    if isinstance(x, dict):
+        return True
+    return isinstance(x, list | tuple) and any(is_array(e) or is_tree(e) for e in x)
+
+
+def items(x: Tree, name: str = "x") -> Iterator[tuple[str, Any]]:
+    """Leaves of `x` in order, each with the Python expression that reaches it from `name`."""
+    if not is_tree(x):
+        yield name, x
+        return
+    for key, child in x.items() if isinstance(x, dict) else enumerate(x):
+        yield from items(child, f"{name}[{key!r}]")
+
+
+def leaves(x: Tree) -> list[Any]:
+    """Leaves of `x`, in order."""
+    return [leaf for _, leaf in items(x)]
+
+
+def flatten(x: Tree) -> tuple[list[Any], Callable[[Sequence[Any]], Tree]]:
+    """Leaves of `x`, and the function that builds a tree like `x` from as many others."""
+    if not is_tree(x):
+        return [x], lambda new: new[0]
+    if isinstance(x, dict) and not any(is_tree(child) for child in x.values()):
+        keys = tuple(x)
+        return list(x.values()), lambda new: dict(zip(keys, new, strict=True))
+    return leaves(x), lambda new: _build(x, iter(new))
+
+
+def map(f: Callable[..., Any], x: Tree, *others: Tree) -> Tree:  # noqa: A001  (the field's word)
+    """Tree of `f(leaf, *leaves_of_others)`, built like `x`.
+
+    Raises
+    ------
+    ValueError
+        If another tree is not built like `x`.
+    """
+    if not is_tree(x):
+        return f(x, *others)
+    names = [name for name, _ in items(x, "tree")]
+    for other in others:
+        theirs = [name for name, _ in items(other, "tree")]
+        if theirs != names:
+            msg = f"trees must be built alike: one has {names}, the other {theirs}"
+            raise ValueError(msg)
+    own, build = flatten(x)
+    return build([f(*group) for group in zip(own, *(leaves(o) for o in others), strict=True)])
+
+
+def _build(like: Tree, new: Iterator[Any]) -> Tree:
+    if not is_tree(like):
+        return next(new)
+    if isinstance(like, dict):
+        return {key: _build(child, new) for key, child in like.items()}
+    children = [_build(child, new) for child in like]
+    return type(like)(*children) if hasattr(like, "_fields") else type(like)(children)
