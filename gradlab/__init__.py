@@ -10,13 +10,16 @@ from gradlab.backend import (
     to_numpy,
     use_backend,
 )
+from gradlab.descent import DescentResult, gradient_descent
 from gradlab.numerical import derivative as numerical_diff
 from gradlab.numerical import gradient as numerical_gradient
 
 __all__ = [
+    "DescentResult",
     "asarray",
     "backend",
     "get_backend",
+    "gradient_descent",
     "namespace",
     "numerical",
     "numerical_diff",

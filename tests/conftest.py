@@ -1,7 +1,7 @@
 """The backends that the tests run on: each selected in turn, its arrays made on its device.
 
-`GRADLAB_TEST_REQUIRE`, a list of names with commas between, turns the skips of those into
-failures; the header of the report says which backends are there and why others are not.
+The header of the report says which backends are there, and why others are not and so not tested.
+`GRADLAB_TEST_REQUIRE`, a list of names with commas between, makes it a failure where one is not.
 """
 
 from __future__ import annotations
@@ -55,6 +55,9 @@ def find_missing(name):
 MISSING = {name: find_missing(name) for name in (*SELECTABLE, "torch")}
 
 
+PRESENT = [name for name, why in MISSING.items() if why is None or name in REQUIRED]
+
+
 def pytest_report_header():
     return [f"backend {name}: {why or 'present'}" for name, why in MISSING.items()]
 
@@ -65,25 +68,23 @@ def _clean_environment(monkeypatch):
         monkeypatch.delenv(variable, raising=False)
 
 
-def _skip_if_missing(name):
+def _fail_if_missing(name):
     if MISSING[name] is not None:
-        if name in REQUIRED:
-            pytest.fail(f"GRADLAB_TEST_REQUIRE names {name}: {MISSING[name]}")
-        pytest.skip(MISSING[name])
+        pytest.fail(f"GRADLAB_TEST_REQUIRE names {name}: {MISSING[name]}")
 
 
-@pytest.fixture(params=list(SELECTABLE))
+@pytest.fixture(params=[name for name in PRESENT if name in SELECTABLE])
 def backend(request):
     """Each backend that can be selected, selected."""
-    _skip_if_missing(request.param)
+    _fail_if_missing(request.param)
     with gl.use_backend(SELECTABLE[request.param]) as selected:
         yield selected
 
 
-@pytest.fixture(params=[*SELECTABLE, "torch"])
+@pytest.fixture(params=PRESENT)
 def xp(request):
     """Each namespace, its arrays on the selected device; torch's while NumPy is selected."""
-    _skip_if_missing(request.param)
+    _fail_if_missing(request.param)
     if request.param == "torch":
         yield importlib.import_module("array_api_compat.torch")
         return

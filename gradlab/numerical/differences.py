@@ -15,11 +15,16 @@ from gradlab import tree
 from gradlab.backend import (
     Array,
     Namespace,
-    ensure_array,
-    get_backend,
     is_array,
     namespace,
     stack_scalars,
+)
+from gradlab.numerical.black_box import (
+    check_number,
+    real_leaves,
+    real_result,
+    run_batch,
+    run_one_by_one,
 )
 from gradlab.numerical.steps import Method, step_rules
 
@@ -86,16 +91,16 @@ def derivative(
     if tree.is_tree(x):
         msg = f"`x` must be one array or number: got {type(x).__name__}; use numerical.gradient"
         raise TypeError(msg)
-    (x,) = leaves = _real_leaves(x)
+    (x,) = leaves = real_leaves(x)
     (rule,) = step_rules(method, step, bounds, x, leaves)
     xp = namespace(x)
 
     def evaluate(point: Array) -> Array:
         result = f(xp.asarray(point, copy=True))
-        _check_number(result, x)
+        check_number(result, x)
         if not is_array(result):
             result = stack_scalars([result], x)[0, ...]
-        result = _real_result(xp, result, x)
+        result = real_result(xp, result, x)
         if result.shape != x.shape:
             msg = (
                 f"`f` must return the shape of `x`, element by element: got {result.shape} for "
@@ -215,15 +220,15 @@ def _value_and_gradient(
     vectorized: bool,
     chunk_size: int | None,
 ) -> tuple[Array, tree.Tree]:
-    leaves = _real_leaves(x)
+    leaves = real_leaves(x)
     build = tree.flatten(x)[1]
     rules = step_rules(*options, x, leaves)
     rows = _chunk_rows(chunk_size, leaves)
-    run = _run_batch if vectorized else _run_one_by_one
+    run = run_batch if vectorized else run_one_by_one
     xp = namespace(*leaves)
 
     def evaluate(points: Iterable[Array]) -> Array:
-        return _real_result(xp, run(f, build, list(points)), leaves[0])
+        return real_result(xp, run(f, build, list(points)), leaves[0])
 
     value = evaluate(_repeat(xp, leaf, 1) for leaf in leaves)[0, ...]
     slopes, ignored = [], []
@@ -263,67 +268,6 @@ def _chunks(xp: Namespace, x: Array, point: Array, rows: int) -> Iterator[Array]
 
 def _repeat(xp: Namespace, x: Array, k: int) -> Array:
     return xp.tile(x[None, ...], (k,) + (1,) * x.ndim)
-
-
-def _run_one_by_one(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Array:
-    results = [f(build([rows[r, ...] for rows in points])) for r in range(points[0].shape[0])]
-    for result in results:
-        _check_number(result, points[0])
-        if is_array(result) and result.shape != ():
-            msg = (
-                f"`f` must return a scalar: got shape {result.shape}; reduce it (xp.sum, xp.mean) "
-                "or take its element"
-            )
-            raise ValueError(msg)
-    return stack_scalars(results, points[0])
-
-
-def _run_batch(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Array:
-    result = f(build(points))
-    k = points[0].shape[0]
-    if not is_array(result) or result.shape != (k,):
-        came = f"shape {result.shape}" if is_array(result) else type(result).__name__
-        msg = f"`f` with vectorized=True must return shape (k,) for k = {k} points: got {came}"
-        raise ValueError(msg)
-    namespace(points[0], result, names=("x", "the result of f"))
-    return result
-
-
-def _check_number(result: Any, like: Array) -> None:
-    if type(result) is type(like):
-        return
-    if is_array(result):
-        namespace(like, result, names=("x", "the result of f"))
-    elif not (isinstance(result, int | float) or hasattr(result, "dtype")):
-        hint = " (does it lack a return?)" if result is None else ""
-        msg = f"`f` must return a real array or number: got {type(result).__name__}{hint}"
-        raise TypeError(msg)
-
-
-def _real_result(xp: Namespace, result: Array, like: Array) -> Array:
-    if xp.isdtype(result.dtype, "real floating"):
-        return result
-    if xp.isdtype(result.dtype, "integral"):
-        return xp.astype(result, like.dtype)
-    msg = f"`f` must return real numbers: got {result.dtype}"
-    raise TypeError(msg)
-
-
-def _real_leaves(x: tree.Tree) -> list[Array]:
-    """Leaves of `x` as real floating arrays of one library."""
-    names = tuple(name for name, _ in tree.items(x))
-    if not names:
-        msg = f"`x` must hold at least one array: got {x!r}"
-        raise ValueError(msg)
-    leaves = [ensure_array(leaf) for leaf in tree.leaves(x)]
-    xp = namespace(*leaves, names=names)
-    for i, (name, leaf) in enumerate(zip(names, leaves, strict=True)):
-        if xp.isdtype(leaf.dtype, "integral"):
-            leaves[i] = xp.astype(leaf, getattr(xp, get_backend().dtype))
-        elif not xp.isdtype(leaf.dtype, "real floating"):
-            msg = f"`{name}` must be real: got {leaf.dtype}; differentiate in real parameters"
-            raise TypeError(msg)
-    return leaves
 
 
 def _chunk_rows(chunk_size: int | None, leaves: list[Array]) -> int:

@@ -1,0 +1,91 @@
+"""Calling functions that gradlab knows nothing of: what goes in, and what may come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gradlab import tree
+from gradlab.backend import (
+    Array,
+    Namespace,
+    ensure_array,
+    get_backend,
+    is_array,
+    namespace,
+    stack_scalars,
+)
+
+__all__ = ["check_number", "real_leaves", "real_result", "run_batch", "run_one_by_one"]
+
+
+def run_one_by_one(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Array:
+    """Values of the scalar function `f`, shape (k,), at k points, each a row of every array."""
+    rows = zip(*(_rows(chunk) for chunk in points), strict=True)
+    results = [f(build(row)) for row in rows]
+    for result in {type(result): result for result in results}.values():
+        check_number(result, points[0])
+    column = stack_scalars(results, points[0])
+    if column.ndim != 1:
+        msg = (
+            f"`f` must return a scalar: got shape {column.shape[1:]}; reduce it (xp.sum, xp.mean) "
+            "or take its element"
+        )
+        raise ValueError(msg)
+    return column
+
+
+def _rows(chunk: Array) -> list[Array]:
+    """Rows of `chunk` as arrays: iteration would make scalars of NumPy's 0-d ones."""
+    return [chunk[r, ...] for r in range(chunk.shape[0])]
+
+
+def run_batch(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Array:
+    """Values of the vectorized `f`, shape (k,), from one call."""
+    result = f(build(points))
+    k = points[0].shape[0]
+    if not is_array(result) or result.shape != (k,):
+        came = f"shape {result.shape}" if is_array(result) else type(result).__name__
+        msg = f"`f` with vectorized=True must return shape (k,) for k = {k} points: got {came}"
+        raise ValueError(msg)
+    namespace(points[0], result, names=("x", "the result of f"))
+    return result
+
+
+def check_number(result: Any, like: Array) -> None:
+    """Raise TypeError unless `result` is a number or an array of the library of `like`."""
+    if type(result) is type(like):
+        return
+    if is_array(result):
+        namespace(like, result, names=("x", "the result of f"))
+    elif not (isinstance(result, int | float) or hasattr(result, "dtype")):
+        hint = " (does it lack a return?)" if result is None else ""
+        msg = f"`f` must return a real array or number: got {type(result).__name__}{hint}"
+        raise TypeError(msg)
+
+
+def real_result(xp: Namespace, result: Array, like: Array) -> Array:
+    """Return `result` if it is real floating, integers in the dtype of `like`."""
+    if xp.isdtype(result.dtype, "real floating"):
+        return result
+    if xp.isdtype(result.dtype, "integral"):
+        return xp.astype(result, like.dtype)
+    msg = f"`f` must return real numbers: got {result.dtype}"
+    raise TypeError(msg)
+
+
+def real_leaves(x: tree.Tree, called: str = "x") -> list[Array]:
+    """Leaves of `x` as real floating arrays of one library; `called` is its name in messages."""
+    names = tuple(name for name, _ in tree.items(x, called))
+    if not names:
+        msg = f"`{called}` must hold at least one array: got {x!r}"
+        raise ValueError(msg)
+    leaves = [ensure_array(leaf) for leaf in tree.leaves(x)]
+    xp = namespace(*leaves, names=names)
+    for i, (name, leaf) in enumerate(zip(names, leaves, strict=True)):
+        if xp.isdtype(leaf.dtype, "integral"):
+            leaves[i] = xp.astype(leaf, getattr(xp, get_backend().dtype))
+        elif not xp.isdtype(leaf.dtype, "real floating"):
+            msg = f"`{name}` must be real: got {leaf.dtype}; differentiate in real parameters"
+            raise TypeError(msg)
+    return leaves
