@@ -1,6 +1,7 @@
 """Derivatives, gradient descent and small networks over the Python array API."""
 
-from gradlab import backend, numerical, tree
+from gradlab import autodiff, backend, data, nn, numerical, optimizers, training, tree
+from gradlab.autodiff import grad, value_and_grad
 from gradlab.backend import (
     asarray,
     get_backend,
@@ -11,22 +12,31 @@ from gradlab.backend import (
     use_backend,
 )
 from gradlab.descent import DescentResult, gradient_descent
+from gradlab.nn import TwoLayerNetwork
 from gradlab.numerical import derivative as numerical_diff
 from gradlab.numerical import gradient as numerical_gradient
 
 __all__ = [
     "DescentResult",
+    "TwoLayerNetwork",
     "asarray",
+    "autodiff",
     "backend",
+    "data",
     "get_backend",
+    "grad",
     "gradient_descent",
     "namespace",
+    "nn",
     "numerical",
     "numerical_diff",
     "numerical_gradient",
+    "optimizers",
     "set_backend",
     "synchronize",
     "to_numpy",
+    "training",
     "tree",
     "use_backend",
+    "value_and_grad",
 ]

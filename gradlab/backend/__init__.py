@@ -20,6 +20,7 @@ from gradlab.backend.errors import (
     UnsupportedDTypeError,
 )
 from gradlab.backend.library import Array, Namespace
+from gradlab.backend.memory import fresh, scatter_add, snapshot
 from gradlab.backend.selection import Backend, get_backend, set_backend, use_backend
 from gradlab.backend.timing import Timer
 
@@ -37,11 +38,14 @@ __all__ = [
     "asarray_like",
     "ensure_array",
     "examine",
+    "fresh",
     "get_backend",
     "is_array",
     "namespace",
     "random",
+    "scatter_add",
     "set_backend",
+    "snapshot",
     "stack_scalars",
     "synchronize",
     "to_numpy",

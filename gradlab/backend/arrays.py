@@ -109,12 +109,15 @@ def asarray(obj: Any, dtype: Any = None) -> Array:
     library = load(backend.name)
     xp = library.namespace()
     kept = is_array(obj) and library_of(obj) == backend.name
+    named = _dtype_by_name(xp, dtype) if isinstance(dtype, str) else None
     if kept and library.device_of(obj) == backend.device:
         x = obj
     else:
-        x = library.from_host(_on_host(obj, backend.dtype), backend.device)
-    if isinstance(dtype, str):
-        dtype = _dtype_by_name(xp, dtype)
+        values = _on_host(obj, backend.dtype)
+        if named is not None:
+            values = values.astype(dtype)  # before it goes to a device that may lack the other
+        x = library.from_host(values, backend.device)
+    dtype = dtype if named is None else named
     return x if dtype is None else xp.astype(x, dtype, copy=False)
 
 

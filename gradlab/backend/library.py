@@ -50,6 +50,10 @@ class Library(Protocol):
         """Real floating dtypes that `device` has, the preferred one first."""
         ...
 
+    def add_at(self, x: Array, key: Any, values: Array) -> Array:
+        """`x`, which may be written to, with `values` added at `key`, repeats included."""
+        ...
+
     def synchronize(self) -> None:
         """Wait until all work given to the current device is done."""
         ...

@@ -15,6 +15,7 @@ from gradlab.backend.errors import BackendNotInstalledError, BackendUnavailableE
 from gradlab.backend.library import Array, Device, Namespace
 
 __all__ = [
+    "add_at",
     "describe",
     "device_dtypes",
     "device_of",
@@ -154,3 +155,8 @@ def _try_out(cupy: Any, index: int) -> None:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def add_at(x: Array, key: Any, values: Array) -> Array:
+    _cupy().add.at(x, key, values)
+    return x

@@ -9,6 +9,7 @@ import numpy as np
 from gradlab.backend.library import Array, Device, Namespace
 
 __all__ = [
+    "add_at",
     "describe",
     "device_dtypes",
     "device_of",
@@ -52,3 +53,8 @@ def synchronize() -> None:
 
 def describe() -> dict[str, Any]:
     return {"version": np.__version__, "devices": [{"device": "cpu"}]}
+
+
+def add_at(x: Array, key: Any, values: Array) -> Array:
+    np.add.at(x, key, values)
+    return x

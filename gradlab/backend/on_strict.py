@@ -10,6 +10,7 @@ from gradlab.backend.errors import BackendNotInstalledError, BackendUnavailableE
 from gradlab.backend.library import Array, Device, Namespace
 
 __all__ = [
+    "add_at",
     "describe",
     "device_dtypes",
     "device_of",
@@ -79,3 +80,11 @@ def _name(device: Any) -> str:
 
 def _names() -> list[str]:
     return [_name(device) for device in namespace().__array_namespace_info__().devices()]
+
+
+def add_at(x: Array, key: Any, values: Array) -> Array:
+    host = to_host(x)
+    parts = key if isinstance(key, tuple) else (key,)
+    places = tuple(to_host(part) if hasattr(part, "dtype") else part for part in parts)
+    np.add.at(host, places, to_host(values))
+    return from_host(host, device_of(x))

@@ -1,0 +1,32 @@
+"""Exact derivatives of functions of arrays, by tracing what the functions compute."""
+
+from gradlab.autodiff import namespace as _namespace  # noqa: F401  (arrays ask for it)
+from gradlab.autodiff.array import AliasError
+from gradlab.autodiff.functions import checkpoint, custom_vjp, stop_gradient
+from gradlab.autodiff.transforms import (
+    grad,
+    gradient,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    value_and_grad,
+    value_and_gradient,
+    vjp,
+)
+
+__all__ = [
+    "AliasError",
+    "checkpoint",
+    "custom_vjp",
+    "grad",
+    "gradient",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "stop_gradient",
+    "value_and_grad",
+    "value_and_gradient",
+    "vjp",
+]

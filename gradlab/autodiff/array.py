@@ -1,0 +1,695 @@
+"""The traced array, the graph it records, and the two ways through that graph.
+
+An `Array` is a mutable reference to immutable data: ``x[k] = v`` and ``x += v`` rebind it, so that
+what a node has saved never changes. Its data are what one trace less would have computed on: an
+array of a library, or an `Array` of an outer trace (traces nest to any depth).
+
+A node is a tuple, because nothing in Python is made faster; its fields are named below. There is
+no tape: nodes hold their parents, and what is not referred to any more is gone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NoReturn
+
+from gradlab.autodiff import structural  # noqa: F401  (fills the table, as the next line does)
+from gradlab.autodiff.elementwise import conj, is_complex_dtype
+from gradlab.autodiff.rule import RULES, Rule
+from gradlab.backend import is_array, namespace, snapshot
+
+__all__ = [
+    "AliasError",
+    "Array",
+    "Node",
+    "apply",
+    "constant",
+    "lift",
+    "new_level",
+    "pull",
+    "push",
+    "record",
+]
+
+Node = tuple[Any, ...]
+# serial number, level of the trace, rule, which arguments were traced, their nodes, what the
+# pulls need (arguments, then result), options of the call, shape and dtype of the result
+SERIAL, LEVEL, RULE, ARGNUMS, PARENTS, SAVED, OPTIONS, SHAPE, DTYPE = range(9)
+
+_serial = itertools.count(1).__next__  # of nodes and levels: later ones are larger
+_new = object.__new__
+
+
+class AliasError(RuntimeError):
+    """A view, or what it views, was read after the other had been written to."""
+
+
+class _Family:
+    """Arrays that share memory as NumPy's views do; stale once one of them was written to."""
+
+    __slots__ = ("is_stale", "written")
+
+    def __init__(self) -> None:
+        self.is_stale = False
+        self.written: tuple[Array, Array | None, Any] | None = None
+
+
+class _Alias:
+    """Membership of a family: which array this one is a view of, by which key."""
+
+    __slots__ = ("base", "family", "key")
+
+    def __init__(self, family: _Family, base: Array | None = None, key: Any = None) -> None:
+        self.family, self.base, self.key = family, base, key
+
+
+def new_level() -> int:
+    """Open a trace inside all those that are open."""
+    return _serial()
+
+
+def lift(data: Any, level: int) -> Array:
+    """Array that stands for `data` in the trace of `level`: what it is differentiated in."""
+    data = _frozen(data)
+    out = _new(Array)
+    out._data, out._alias = data, None
+    out._node = (_serial(), level, None, (), (), (), None, data.shape, data.dtype)
+    return out
+
+
+def constant(data: Any) -> Array:
+    """Array without a derivative; what is one already is returned."""
+    if type(data) is Array:
+        return data
+    out = _new(Array)
+    out._data, out._node, out._alias = data, None, None
+    return out
+
+
+def apply(rule: Rule, operands: Sequence[Any], options: dict[str, Any]) -> Array:
+    """Compute a function, and record a node where an operand is traced."""
+    level = -1
+    for x in operands:
+        if type(x) is Array and x._node is not None and x._node[LEVEL] > level:
+            level = x._node[LEVEL]
+    inner, argnums, parents = [], [], []
+    for i, x in enumerate(operands):
+        if type(x) is not Array:
+            inner.append(x)
+            continue
+        data = x._read()
+        if x._node is None:
+            inner.append(data)
+        elif x._node[LEVEL] == level:
+            inner.append(data)
+            if rule.plans[0 if rule.arity == 0 else i] is not None:
+                argnums.append(i)
+                parents.append(x._node)
+        else:
+            inner.append(_frozen(x))
+    xp = _inner_namespace(inner)
+    if rule.arity == 0:
+        result = rule.forward(xp, inner, **options)
+    else:
+        result = rule.forward(xp, *inner, **options)
+    if not parents:
+        return constant(result)
+    argnums = tuple(argnums)
+    needed = rule.needed(argnums)
+    saved = tuple(
+        (_saved(x, operand) if k in needed else None)
+        for k, (x, operand) in enumerate(zip(inner, operands, strict=True))
+    )
+    saved = (*saved, result if max(rule.arity, 1) in needed else None)
+    out = _new(Array)
+    out._data, out._alias = result, None
+    fields = (argnums, tuple(parents), saved, {**rule.defaults, **options})
+    out._node = (_serial(), level, rule, *fields, result.shape, result.dtype)
+    return out
+
+
+def pull(
+    results: Iterable[tuple[Node, Any]], targets: Sequence[Node], *, nan_safe: bool = False
+) -> list[Any]:
+    """Carry cotangents of results back to the targets; None where a target has no part in them."""
+    pending: dict[int, Any] = {}
+    nodes = _reachable(node for node, _ in results)
+    for node, g in results:
+        _deliver(pending, node, g)
+    found: dict[int, Any] = {}
+    wanted = {node[SERIAL] for node in targets}
+    for node in sorted(nodes.values(), reverse=True, key=operator.itemgetter(SERIAL)):
+        nodes.pop(node[SERIAL])
+        g = pending.pop(node[SERIAL])
+        if node[SERIAL] in wanted:
+            found[node[SERIAL]] = g
+        if node[RULE] is not None:
+            for parent, cotangent in zip(
+                node[PARENTS], _cotangents(node, g, nan_safe=nan_safe), strict=True
+            ):
+                _deliver(pending, parent, cotangent)
+    return [found.get(node[SERIAL]) for node in targets]
+
+
+def push(tangents: Iterable[tuple[Node, Any]], results: Sequence[Node]) -> list[Any]:
+    """Carry tangents of leaves forward to the results; None where a result has no part in them."""
+    known = {node[SERIAL]: t for node, t in tangents}
+    nodes = _reachable(results)
+    for node in sorted(nodes.values(), key=operator.itemgetter(SERIAL)):
+        ts = [known.get(parent[SERIAL]) for parent in node[PARENTS]]
+        if any(t is not None for t in ts):
+            known[node[SERIAL]] = _cast(_pushed(node, ts), node[DTYPE])
+    return [known.get(node[SERIAL]) for node in results]
+
+
+def _reachable(starts: Iterable[Node]) -> dict[int, Node]:
+    nodes: dict[int, Node] = {}
+    stack = list(starts)
+    while stack:
+        node = stack.pop()
+        if node[SERIAL] not in nodes:
+            nodes[node[SERIAL]] = node
+            stack.extend(node[PARENTS])
+    return nodes
+
+
+def _deliver(pending: dict[int, Any], node: Node, g: Any) -> None:
+    if g.shape != node[SHAPE]:
+        g = _summed(g, node[SHAPE])
+    g = _cast(g, node[DTYPE])
+    serial = node[SERIAL]
+    pending[serial] = pending[serial] + g if serial in pending else g
+
+
+def _summed(g: Any, shape: tuple[int, ...]) -> Any:
+    """Sum a cotangent over the axes that broadcasting had added or widened."""
+    xp = namespace(g)
+    added = g.ndim - len(shape)
+    axes = tuple(
+        k for k, n in enumerate(g.shape) if k < added or (shape[k - added] == 1 and n != 1)
+    )
+    return xp.reshape(xp.sum(g, axis=axes, keepdims=True), shape)
+
+
+def _cast(g: Any, dtype: Any) -> Any:
+    if g.dtype == dtype:
+        return g
+    xp = namespace(g)
+    if is_complex_dtype(g.dtype) and not is_complex_dtype(dtype):
+        g = xp.real(g)  # what was real moves only along the real axis
+    return xp.astype(g, dtype, copy=False)
+
+
+def _cotangents(node: Node, g: Any, *, nan_safe: bool = False) -> list[Any]:
+    rule = node[RULE]
+    if not isinstance(rule, Rule):
+        return rule.cotangents(node, g)
+    xp = _inner_namespace((g, *_flat(node[SAVED])))
+    found = []
+    for i, parent in zip(node[ARGNUMS], node[PARENTS], strict=True):
+        values = _arguments(node, g, xp, i, parent)
+        k = 0 if rule.arity == 0 else i
+        cotangent = rule.pulls[k](*values)
+        if nan_safe and rule.kind == "elementwise":
+            cotangent = xp.where(g == 0, xp.zeros_like(cotangent), cotangent)
+        found.append(cotangent)
+    return found
+
+
+def _arguments(node: Node, g: Any, xp: Any, i: int, parent: Node) -> list[Any]:
+    rule, saved, options = node[RULE], node[SAVED], node[OPTIONS]
+    values = []
+    for token in rule.plans[0 if rule.arity == 0 else i]:
+        if token == "g":
+            values.append(g)
+        elif isinstance(token, int):
+            values.append(saved[token])
+        elif token == "xp":
+            values.append(xp)
+        elif token == "shape":
+            values.append(parent[SHAPE])
+        elif token == "dtype":
+            values.append(parent[DTYPE])
+        elif token == "i":
+            values.append(i)
+        elif token == "call":
+            values.append(_call)
+        elif token == "through":
+            values.append(_through)
+        else:
+            values.append(options[token])
+    return values
+
+
+def _call(name: str, *operands: Any, **options: Any) -> Any:
+    """Compute a rule's function on inner values, which stay what they are."""
+    if any(type(x) is Array for x in operands):
+        return apply(RULES[name], operands, options)
+    return RULES[name].forward(namespace(*operands), *operands, **options)
+
+
+def _through(f: Callable[[Any, Any], Any], a: Any, g: Any) -> Any:
+    """Cotangent of `a` under ``f(xp, a)``, by a trace of its own."""
+    lifted = lift(a, new_level())
+    result = f(lifted.__array_namespace__(), lifted)
+    return pull([(result._node, g)], [lifted._node])[0]
+
+
+def _pushed(node: Node, ts: list[Any]) -> Any:
+    rule = node[RULE]
+    kind = rule.kind if isinstance(rule, Rule) else "other"
+    if kind == "linear":
+        return _pushed_linear(node, ts)
+    total = None
+    xp = _inner_namespace([t for t in ts if t is not None] + _flat(node[SAVED]))
+    for k, t in enumerate(ts):
+        if t is None:
+            continue
+        i, parent = node[ARGNUMS][k], node[PARENTS][k]
+        if kind == "elementwise":
+            wide = conj(xp.broadcast_to(t, node[SHAPE]))
+            part = conj(rule.pulls[i](*_arguments(node, wide, xp, i, parent)))
+        elif kind == "bilinear":
+            operands = [node[SAVED][0], node[SAVED][1]]
+            operands[i] = t
+            part = rule.forward(xp, *operands, **node[OPTIONS])
+        else:
+            part = _transposed(node, k, t, xp)
+        part = _cast(part, node[DTYPE])
+        total = part if total is None else total + part
+    return total
+
+
+def _pushed_linear(node: Node, ts: list[Any]) -> Any:
+    rule, options = node[RULE], node[OPTIONS]
+    like = next(t for t in ts if t is not None)
+    xp = _inner_namespace(ts)
+    by_argument = dict(zip(node[ARGNUMS], ts, strict=True))
+    if rule.arity == 0:
+        shapes = options["shapes"]
+        operands = [by_argument.get(i) for i in range(len(shapes))]
+    else:
+        shapes = (node[SHAPE], ())[: rule.arity]  # of two, the first is what is assigned to
+        operands = [by_argument.get(i) for i in range(rule.arity)]
+    operands = [
+        xp.zeros(shape, dtype=like.dtype, device=like.device) if t is None else t
+        for t, shape in zip(operands, shapes, strict=True)
+    ]
+    return rule.forward(xp, *([operands] if rule.arity == 0 else operands), **options)
+
+
+def _transposed(node: Node, k: int, t: Any, xp: Any) -> Any:
+    """Push by transposing the pull, which is linear in its cotangent."""
+    zero = xp.zeros(node[SHAPE], dtype=node[DTYPE], device=t.device)
+    lifted = lift(zero, new_level())
+    pulled = constant(_cotangents(node, lifted)[k])
+    if pulled._node is None or pulled._node[LEVEL] != lifted._node[LEVEL]:
+        return zero
+    return pull([(pulled._node, t)], [lifted._node])[0]
+
+
+def _inner_namespace(values: Iterable[Any]) -> Any:
+    plain = []
+    for x in values:
+        if type(x) is Array:
+            return x.__array_namespace__()
+        if x is not None and hasattr(x, "dtype"):
+            plain.append(x)
+    return namespace(*plain)
+
+
+def _flat(saved: tuple[Any, ...]) -> list[Any]:
+    return [x for x in saved if hasattr(x, "dtype")]
+
+
+def _frozen(x: Any) -> Any:
+    """Reference of its own to what an Array holds now; anything else is returned as it is."""
+    if type(x) is not Array:
+        return x
+    out = _new(Array)
+    out._data, out._node, out._alias = x._read(), x._node, None
+    return out
+
+
+def _saved(x: Any, operand: Any) -> Any:
+    """What a rule keeps of an operand: a plain array of the caller's may change, so a copy."""
+    return snapshot(x) if operand is x and is_array(x) and type(x) is not Array else x
+
+
+def _binary(name: str, op: Callable[[Any, Any], Any]) -> Callable[[Array, Any], Array]:
+    """Operator of the class; two arrays of one trace, and a number, take the short way."""
+    rule = RULES[name]
+    both, left = (0, 1), (0,)
+    needed, needed_left = rule.needed(both), rule.needed(left)
+    keep_a, keep_b, keep_y = (k in needed for k in range(3))
+    left_a, left_b, left_y = (k in needed_left for k in range(3))
+    numbers = (float, int)
+
+    def operate(self: Array, other: Any) -> Array:
+        node = self._node
+        kind = type(other)
+        if node is not None and self._alias is None:
+            if kind is Array:
+                theirs = other._node
+                if theirs is not None and other._alias is None and theirs[LEVEL] == node[LEVEL]:
+                    a, b = self._data, other._data
+                    y = op(a, b)
+                    out = _new(Array)
+                    out._data, out._alias = y, None
+                    saved = (a if keep_a else None, b if keep_b else None, y if keep_y else None)
+                    fields = (rule, both, (node, theirs), saved, None, y.shape, y.dtype)
+                    out._node = (_serial(), node[LEVEL], *fields)
+                    return out
+            elif kind in numbers:
+                a = self._data
+                y = op(a, other)
+                out = _new(Array)
+                out._data, out._alias = y, None
+                saved = (a if left_a else None, other if left_b else None, y if left_y else None)
+                fields = (rule, left, (node,), saved, None, y.shape, y.dtype)
+                out._node = (_serial(), node[LEVEL], *fields)
+                return out
+        if not _is_operand(other):
+            return NotImplemented
+        return apply(rule, (self, other), {})
+
+    return operate
+
+
+def _reflected(name: str) -> Callable[[Array, Any], Array]:
+    rule = RULES[name]
+
+    def operate(self: Array, other: Any) -> Array:
+        return apply(rule, (other, self), {}) if _is_operand(other) else NotImplemented
+
+    return operate
+
+
+def _in_place(op: Callable[[Any, Any], Any]) -> Callable[[Array, Any], Array]:
+    def operate(self: Array, other: Any) -> Array:
+        result = op(self, other)
+        if result is NotImplemented:
+            return result
+        if result.shape != self.shape:
+            msg = f"an in-place operator cannot change the shape {self.shape} to {result.shape}"
+            raise ValueError(msg)
+        self._rebind(result)
+        return self
+
+    return operate
+
+
+def _discrete_operator(op: Callable[..., Any]) -> Callable[..., Array]:
+    def operate(self: Array, *other: Any) -> Array:
+        if not all(_is_operand(x) for x in other):
+            return NotImplemented
+        return constant(op(*(plain(x) for x in (self, *other))))
+
+    return operate
+
+
+def _is_operand(x: Any) -> bool:
+    return isinstance(x, bool | int | float | complex) or is_array(x) or hasattr(x, "dtype")
+
+
+def plain(x: Any) -> Any:
+    """Array of a library that holds the values of `x`, of however many traces."""
+    while type(x) is Array:
+        x = x._read()
+    return x
+
+
+class Array:
+    """An array of the standard that records what is computed from it.
+
+    It behaves as the library's own arrays do; see `gradlab.autodiff` for what raises and why.
+    """
+
+    __slots__ = ("_alias", "_data", "_node")
+    _alias: _Alias | None
+    _data: Any
+    _node: Node | None
+    __array_priority__ = 1000.0  # NumPy and CuPy leave mixed operators to this class
+
+    def __init__(self, *_: Any) -> None:
+        msg = "make arrays with the functions of a namespace, such as xp.asarray"
+        raise TypeError(msg)
+
+    # --- what the standard asks of an array
+
+    @property
+    def dtype(self) -> Any:
+        return self._data.dtype
+
+    @property
+    def device(self) -> Any:
+        return self._data.device
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._data.shape
+
+    @property
+    def ndim(self) -> int:
+        return len(self._data.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self._data.shape)
+
+    @property
+    def T(self) -> Array:  # noqa: N802  (the standard's name)
+        if self.ndim != 2:  # noqa: PLR2004
+            msg = f"x.T needs two dimensions, x has {self.ndim}: use xp.permute_dims or x.mT"
+            raise ValueError(msg)
+        return self.mT
+
+    @property
+    def mT(self) -> Array:  # noqa: N802
+        return self.view(apply(RULES["matrix_transpose"], (self,), {}))
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Array:
+        if device == self.device:
+            return self
+        msg = f"a traced array stays on its device {self.device}: move the arguments of f instead"
+        raise NotImplementedError(msg)
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        return _namespace_of(namespace(plain(self)))
+
+    # --- values
+
+    def __repr__(self) -> str:
+        kind = "constant" if self._node is None else "traced"
+        return f"<{kind} {plain(self)!r}>"
+
+    def __bool__(self) -> bool:
+        return bool(plain(self))
+
+    def __len__(self) -> int:
+        if not self.shape:
+            msg = "len() of an array without dimensions"
+            raise TypeError(msg)
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Array]:
+        return (self[k] if self.ndim == 1 else self[k, ...] for k in range(len(self)))
+
+    def __float__(self) -> float:
+        return float(self._value("float(x)"))
+
+    def __int__(self) -> int:
+        return int(self._value("int(x)"))
+
+    def __index__(self) -> int:
+        return operator.index(self._value("operator.index(x)"))
+
+    def __complex__(self) -> complex:
+        return complex(self._value("complex(x)"))
+
+    def item(self) -> Any:
+        """Python number of a constant; a traced array raises."""
+        return self._value("x.item()").item()
+
+    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+        self._refuse("np.asarray(x)")
+
+    def __dlpack__(self, **_: Any) -> NoReturn:
+        self._refuse("DLPack")
+
+    def __reduce__(self) -> NoReturn:
+        self._refuse("pickle")
+
+    __hash__ = None  # type: ignore[assignment]  # as arrays are
+
+    # --- indexing
+
+    def __getitem__(self, key: Any) -> Array:
+        key = _plain_key(key)
+        result = apply(RULES["getitem"], (self,), {"key": key})
+        return self.view(result, key) if _is_view_key(key) else result
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        alias = self._alias
+        if alias is not None and alias.family.is_stale:
+            written = alias.family.written
+            if written is not None and written[0] is value and written[1] is self:
+                if written[2] is key or written[2] == key:  # y[k] += v, read and written back
+                    self._alias = None
+                    value = _frozen(value)
+        key = _plain_key(key)
+        self._check_castable(value)
+        self._rebind(apply(RULES["setitem"], (self, value), {"key": key}))
+
+    # --- operators
+
+    __add__ = _binary("add", operator.add)
+    __sub__ = _binary("subtract", operator.sub)
+    __mul__ = _binary("multiply", operator.mul)
+    __truediv__ = _binary("divide", operator.truediv)
+    __pow__ = _binary("pow", operator.pow)
+    __mod__ = _binary("remainder", operator.mod)
+    __radd__ = _reflected("add")
+    __rsub__ = _reflected("subtract")
+    __rmul__ = _reflected("multiply")
+    __rtruediv__ = _reflected("divide")
+    __rpow__ = _reflected("pow")
+    __rmod__ = _reflected("remainder")
+
+    def __matmul__(self, other: Any) -> Array:
+        return self.__array_namespace__().matmul(self, other) if is_array(other) else NotImplemented
+
+    def __rmatmul__(self, other: Any) -> Array:
+        return self.__array_namespace__().matmul(other, self) if is_array(other) else NotImplemented
+
+    def __neg__(self) -> Array:
+        return apply(RULES["negative"], (self,), {})
+
+    def __pos__(self) -> Array:
+        return apply(RULES["positive"], (self,), {})
+
+    def __abs__(self) -> Array:
+        return apply(RULES["abs"], (self,), {})
+
+    __iadd__ = _in_place(operator.add)
+    __isub__ = _in_place(operator.sub)
+    __imul__ = _in_place(operator.mul)
+    __itruediv__ = _in_place(operator.truediv)
+    __ipow__ = _in_place(operator.pow)
+    __imod__ = _in_place(operator.mod)
+    __imatmul__ = _in_place(operator.matmul)
+
+    __eq__ = _discrete_operator(operator.eq)  # type: ignore[assignment]
+    __ne__ = _discrete_operator(operator.ne)  # type: ignore[assignment]
+    __lt__ = _discrete_operator(operator.lt)
+    __le__ = _discrete_operator(operator.le)
+    __gt__ = _discrete_operator(operator.gt)
+    __ge__ = _discrete_operator(operator.ge)
+    __floordiv__ = _discrete_operator(operator.floordiv)
+    __rfloordiv__ = _discrete_operator(lambda a, b: b // a)
+    __invert__ = _discrete_operator(operator.invert)
+    __and__ = _discrete_operator(operator.and_)
+    __or__ = _discrete_operator(operator.or_)
+    __xor__ = _discrete_operator(operator.xor)
+    __lshift__ = _discrete_operator(operator.lshift)
+    __rshift__ = _discrete_operator(operator.rshift)
+    __rand__ = _discrete_operator(lambda a, b: b & a)
+    __ror__ = _discrete_operator(lambda a, b: b | a)
+    __rxor__ = _discrete_operator(lambda a, b: b ^ a)
+    __rlshift__ = _discrete_operator(lambda a, b: b << a)
+    __rrshift__ = _discrete_operator(lambda a, b: b >> a)
+
+    # --- references, aliases, refusals
+
+    def view(self, result: Array, key: Any = None) -> Array:
+        """Make `result`, a view in NumPy, share the fate of what it is a view of."""
+        if result is self:
+            return result
+        if self._alias is None:
+            self._alias = _Alias(_Family())
+        result._alias = _Alias(self._alias.family, self, key)
+        return result
+
+    def _read(self) -> Any:
+        if self._alias is not None and self._alias.family.is_stale:
+            msg = (
+                "this array shares memory with one that was written to since, as NumPy's views do, "
+                "and a traced array cannot follow: write through one name only, such as "
+                "`y[0, 1] = v` for `y[0][1] = v`, or take a copy first, xp.asarray(x, copy=True)"
+            )
+            raise AliasError(msg)
+        return self._data
+
+    def _rebind(self, result: Array) -> None:
+        """Refer to `result` from now on, in the dtype of before; views of before are stale."""
+        self._check_castable(result)
+        if result.dtype != self.dtype:
+            result = apply(RULES["astype"], (result,), {"dtype": self.dtype})
+        if self._alias is not None:
+            family = self._alias.family
+            family.is_stale, family.written = True, (self, self._alias.base, self._alias.key)
+            self._alias = None
+        self._data, self._node = result._data, result._node
+
+    def _check_castable(self, value: Any) -> None:
+        """Raise where writing `value` into this array would lose more than precision."""
+        if not hasattr(value, "dtype"):
+            return
+        ranks = [_kind_rank(dtype) for dtype in (self.dtype, value.dtype)]
+        if ranks[1] > ranks[0]:
+            msg = (
+                f"cannot write {value.dtype} into an array of {self.dtype}: it would be cut off; "
+                "make the array in the wider dtype"
+            )
+            raise TypeError(msg)
+
+    def _value(self, what: str) -> Any:
+        if self._node is not None:
+            self._refuse(what)
+        return plain(self)
+
+    def _refuse(self, what: str) -> NoReturn:
+        msg = (
+            f"{what} would cut a traced array off from its derivative: compute with the functions "
+            "of its own namespace (x.__array_namespace__()), or take autodiff.stop_gradient(x) if "
+            "no derivative is wanted"
+        )
+        raise TypeError(msg)
+
+
+def _kind_rank(dtype: Any) -> int:
+    name = str(dtype)
+    return next((k for k, kind in ((0, "bool"), (1, "int"), (2, "float")) if kind in name), 3)
+
+
+def _plain_key(key: Any) -> Any:
+    if type(key) is tuple:
+        return tuple(_plain_key(k) for k in key)
+    if type(key) is not Array:
+        return snapshot(key) if is_array(key) else key
+    if key._node is not None:
+        msg = "a traced array cannot index: its numbers are differentiated in; indices are integers"
+        raise TypeError(msg)
+    return plain(key)
+
+
+def _is_view_key(key: Any) -> bool:
+    parts = key if type(key) is tuple else (key,)
+    return not any(hasattr(part, "dtype") and part.ndim for part in parts)
+
+
+def record(result: Any, rule: Any, operands: Sequence[Any], level: int, saved: Any) -> Array:
+    """Array of a result that was computed elsewhere, its node under a rule of its own."""
+    argnums = tuple(
+        i
+        for i, x in enumerate(operands)
+        if type(x) is Array and x._node is not None and x._node[LEVEL] == level
+    )
+    parents = tuple(operands[i]._node for i in argnums)
+    out = _new(Array)
+    out._data, out._alias = result, None
+    out._node = (_serial(), level, rule, argnums, parents, (), saved, result.shape, result.dtype)
+    return out

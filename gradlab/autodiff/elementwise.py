@@ -1,0 +1,165 @@
+"""The table of rules: elementwise functions. `g` is the cotangent, `y` the result.
+
+Where a function is holomorphic, the cotangent is g times the conjugate of its derivative, so that
+the gradient of a real loss is the direction of its steepest ascent. Conventions at kinks: ties of
+`maximum` and `minimum` share equally; `abs` and `hypot` have gradient 0 at 0; ``x**0`` has
+gradient 0 everywhere, ``0**y`` in y, too.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any
+
+from gradlab.autodiff.rule import discrete, rule
+from gradlab.backend import namespace
+
+__all__ = ["conj", "is_complex_dtype"]
+
+
+def is_complex_dtype(dtype: Any) -> bool:
+    """Whether a dtype of any library is complex; its name says so everywhere."""
+    return _is_complex(type(dtype), dtype)
+
+
+@cache
+def _is_complex(_: type, dtype: Any) -> bool:  # by type first: libraries dislike mixed comparison
+    return "complex" in str(dtype)
+
+
+def conj(x: Any) -> Any:
+    """Conjugate of an array or number; a real one is returned as it is."""
+    if _is_number(x):
+        return x.conjugate()
+    return namespace(x).conj(x) if is_complex_dtype(x.dtype) else x
+
+
+def _is_number(x: Any) -> bool:
+    return isinstance(x, int | float | complex) and not hasattr(x, "dtype")
+
+
+def _as(condition: Any, like: Any, xp: Any) -> Any:
+    """Truth values as numbers 0 and 1 in the real dtype that goes with `like`."""
+    return xp.astype(condition, xp.real(like).dtype if is_complex_dtype(like.dtype) else like.dtype)
+
+
+def _ratio(xp: Any, above: Any, below: Any) -> Any:
+    """Quotient, and 0 where `below` is 0."""
+    zero = below == 0
+    return xp.where(zero, xp.zeros_like(above), above / xp.where(zero, xp.ones_like(below), below))
+
+
+def _pow_base(xp: Any, g: Any, a: Any, b: Any) -> Any:
+    if _is_number(b):
+        if b == 0:
+            return xp.zeros_like(g)
+        return g * conj(b * a ** (b - 1) if b != 2 else 2 * a)  # noqa: PLR2004
+    both = (a == 0) & (b == 0)  # elsewhere b - 1 itself, whose derivative in b counts
+    return g * conj(b * a ** xp.where(both, xp.ones_like(b), b - 1))
+
+
+def _pow_exponent(xp: Any, g: Any, a: Any, y: Any) -> Any:
+    if _is_number(a):
+        return g * conj(y * math.log(a)) if a else xp.zeros_like(g)
+    return g * conj(y * xp.log(xp.where(a == 0, xp.ones_like(a), a)))
+
+
+def _logaddexp(xp: Any, g: Any, a: Any, b: Any, y: Any) -> Any:
+    """Cotangent of `a`: g times the logistic function of a - b, accurate in both tails."""
+    both = xp.isinf(a) & (a == b)  # there a - b is not a number, and each has its half
+    zero = xp.zeros_like(y)
+    t = xp.where(both, zero, a) - xp.where(both, zero, b)
+    e = xp.exp(xp.where(t < 0, t, -t))  # not abs: its kink at 0 would cost a second derivative
+    return g * (xp.where(t < 0, e, xp.ones_like(e)) / (1 + e))
+
+
+discrete(
+    *("all", "any", "argmax", "argmin", "argsort", "bitwise_and", "bitwise_invert"),
+    *("bitwise_left_shift", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "ceil"),
+    *("count_nonzero", "equal", "floor", "floor_divide", "greater", "greater_equal", "isfinite"),
+    *("isin", "isinf", "isnan", "less", "less_equal", "logical_and", "logical_not", "logical_or"),
+    *("logical_xor", "nonzero", "not_equal", "round", "searchsorted", "signbit", "trunc"),
+)
+
+rule("add", "elementwise", lambda g: g, lambda g: g)
+rule("subtract", "elementwise", lambda g: g, lambda g: -g)
+rule("multiply", "elementwise", lambda g, b: g * conj(b), lambda g, a: g * conj(a))
+rule("divide", "elementwise", lambda g, b: g / conj(b), lambda g, b, y: -g * conj(y / b))
+rule("pow", "elementwise", _pow_base, _pow_exponent)
+rule("remainder", "elementwise", lambda g: g, lambda xp, g, a, b: -g * xp.floor(a / b))
+rule("negative", "elementwise", lambda g: -g)
+rule("positive", "elementwise", lambda g: g)
+rule("square", "elementwise", lambda g, a: g * (2 * conj(a)))
+rule("reciprocal", "elementwise", lambda g, y: -g * conj(y * y))
+rule("abs", "elementwise", lambda xp, g, a: g * xp.sign(a))
+
+rule("exp", "elementwise", lambda g, y: g * conj(y))
+rule("expm1", "elementwise", lambda g, y: g * conj(y + 1))
+rule("log", "elementwise", lambda g, a: g / conj(a))
+rule("log1p", "elementwise", lambda g, a: g / conj(a + 1))
+rule("log2", "elementwise", lambda g, a: g / (conj(a) * math.log(2)))
+rule("log10", "elementwise", lambda g, a: g / (conj(a) * math.log(10)))
+rule("sqrt", "elementwise", lambda g, y: g / (2 * conj(y)))
+
+rule("sin", "elementwise", lambda xp, g, a: g * conj(xp.cos(a)))
+rule("cos", "elementwise", lambda xp, g, a: -g * conj(xp.sin(a)))
+rule("tan", "elementwise", lambda g, y: g * conj(1 + y * y))
+rule("asin", "elementwise", lambda xp, g, a: g / conj(xp.sqrt(1 - a * a)))
+rule("acos", "elementwise", lambda xp, g, a: -g / conj(xp.sqrt(1 - a * a)))
+rule("atan", "elementwise", lambda g, a: g / conj(1 + a * a))
+rule("sinh", "elementwise", lambda xp, g, a: g * conj(xp.cosh(a)))
+rule("cosh", "elementwise", lambda xp, g, a: g * conj(xp.sinh(a)))
+rule("tanh", "elementwise", lambda g, y: g * conj(1 - y * y))
+rule("asinh", "elementwise", lambda xp, g, a: g / conj(xp.sqrt(a * a + 1)))
+rule("acosh", "elementwise", lambda xp, g, a: g / conj(xp.sqrt(a - 1) * xp.sqrt(a + 1)))
+rule("atanh", "elementwise", lambda g, a: g / conj(1 - a * a))
+rule(
+    "atan2",
+    "elementwise",
+    lambda g, a, b: g * (b / (a * a + b * b)),
+    lambda g, a, b: -g * (a / (a * a + b * b)),
+)
+rule(
+    "hypot",
+    "elementwise",
+    lambda xp, g, a, y: g * _ratio(xp, xp.broadcast_to(a, y.shape), y),
+    lambda xp, g, b, y: g * _ratio(xp, xp.broadcast_to(b, y.shape), y),
+)
+rule("logaddexp", "elementwise", _logaddexp, lambda xp, g, a, b, y: _logaddexp(xp, g, b, a, y))
+
+rule(
+    "maximum",
+    "elementwise",
+    lambda xp, g, a, b: g * ((_as(a > b, g, xp) + _as(a >= b, g, xp)) / 2),
+    lambda xp, g, a, b: g * ((_as(b > a, g, xp) + _as(b >= a, g, xp)) / 2),
+)
+rule(
+    "minimum",
+    "elementwise",
+    lambda xp, g, a, b: g * ((_as(a < b, g, xp) + _as(a <= b, g, xp)) / 2),
+    lambda xp, g, a, b: g * ((_as(b < a, g, xp) + _as(b <= a, g, xp)) / 2),
+)
+rule(
+    "where",
+    "elementwise",
+    None,
+    lambda xp, g, a: xp.where(a, g, xp.zeros_like(g)),
+    lambda xp, g, a: xp.where(a, xp.zeros_like(g), g),
+)
+rule(
+    "copysign",
+    "elementwise",
+    lambda xp, g, a, y: xp.where(xp.signbit(a) == xp.signbit(y), g, -g),
+    None,
+)
+
+rule("real", "elementwise", lambda g: g)
+rule("imag", "elementwise", lambda xp, g, dtype: xp.astype(g, dtype) * 1j)
+rule("conj", "elementwise", lambda g: conj(g))
+rule(
+    "astype",
+    "elementwise",
+    lambda g: g,
+    forward=lambda xp, a, *, dtype, copy=True: xp.astype(a, dtype, copy=copy),
+)

@@ -1,0 +1,204 @@
+"""Functions that say how they are differentiated: custom_vjp, checkpoint, stop_gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from gradlab import tree
+from gradlab.autodiff.array import (
+    ARGNUMS,
+    LEVEL,
+    OPTIONS,
+    PARENTS,
+    SHAPE,
+    Array,
+    Node,
+    constant,
+    lift,
+    new_level,
+    plain,
+    pull,
+    record,
+)
+from gradlab.backend import is_array, namespace
+
+__all__ = ["checkpoint", "custom_vjp", "stop_gradient"]
+
+
+def stop_gradient(x: tree.Tree, /) -> tree.Tree:
+    """The values of `x` as constants: no derivative, of any order, goes through.
+
+    Parameters
+    ----------
+    x : array or tree
+
+    Returns
+    -------
+    array or tree
+        Constants of the traced namespace where `x` is traced; any other array as it is.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> gl.grad(lambda x: x * gl.autodiff.stop_gradient(x))(gl.asarray(3.0))
+    array(3.)
+    """
+    return tree.map(lambda leaf: constant(plain(leaf)) if type(leaf) is Array else leaf, x)
+
+
+def custom_vjp(
+    f: Callable[..., Any],
+    fwd: Callable[..., tuple[Any, Any]],
+    bwd: Callable[[Any, Any], tuple[Any, ...]],
+) -> Callable[..., Any]:
+    """Function that computes as `f` and is differentiated as `fwd` and `bwd` say.
+
+    Parameters
+    ----------
+    f : callable
+        Maps arrays to one array.
+    fwd : callable
+        ``fwd(*args) -> (out, saved)``, `out` being ``f(*args)``. Called instead of `f` where
+        an argument is traced, with arrays of one trace less.
+    bwd : callable
+        ``bwd(saved, g)`` gives a tuple: the cotangent of each argument, None for none.
+
+    Returns
+    -------
+    callable
+        With the positional arguments of `f`. Derivatives of higher order go through `bwd`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When differentiated: if `bwd` does not give one cotangent, of the right shape, for each
+        argument, or if `fwd` uses a traced array that is not an argument.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> twice = gl.autodiff.custom_vjp(
+    ...     lambda x: 2 * x, lambda x: (2 * x, None), lambda saved, g: (10 * g,)
+    ... )
+    >>> gl.grad(twice)(gl.asarray(1.0))
+    array(10.)
+    """
+    rule = _Custom(getattr(f, "__name__", "custom_vjp"), bwd)
+
+    @wraps(f)
+    def call(*args: Any) -> Any:
+        level = _level(args)
+        if level is None:
+            return f(*args)
+        inner = [_below(x, level) for x in args]
+        out, saved = fwd(*inner)
+        return record(_inner_result(out, level, rule.name), rule, args, level, (saved, len(args)))
+
+    return call
+
+
+def checkpoint(f: Callable[..., Any], /) -> Callable[..., Any]:
+    """Function that saves its arguments alone and computes `f` again in the backward pass.
+
+    Of a chain of n steps cut into sqrt(n) checkpointed pieces, memory grows as sqrt(n), and time
+    by one more forward pass.
+
+    Parameters
+    ----------
+    f : callable
+        Maps arrays to one array. Traced arrays must be arguments: those of a closure raise.
+
+    Returns
+    -------
+    callable
+        With the positional arguments of `f`.
+
+    References
+    ----------
+    Griewank and Walther, Evaluating Derivatives, 2nd ed., chapter 12.
+    """
+    rule = _Checkpoint(getattr(f, "__name__", "checkpoint"), f)
+
+    @wraps(f)
+    def call(*args: Any) -> Any:
+        level = _level(args)
+        if level is None:
+            return f(*args)
+        inner = [_below(x, level) for x in args]
+        out = f(*(constant(x) if is_array(x) else x for x in inner))
+        return record(_inner_result(out, level, rule.name), rule, args, level, inner)
+
+    return call
+
+
+class _Custom:
+    """Rule of one custom_vjp."""
+
+    def __init__(self, name: str, bwd: Callable[[Any, Any], tuple[Any, ...]]) -> None:
+        self.name, self.bwd = name, bwd
+
+    def cotangents(self, node: Node, g: Any) -> list[Any]:
+        saved, count = node[OPTIONS]
+        given = self.bwd(saved, g)
+        if not isinstance(given, tuple) or len(given) != count:
+            came = f"{len(given)}" if isinstance(given, tuple) else type(given).__name__
+            msg = f"`bwd` of {self.name} must return a tuple of {count} cotangents: got {came}"
+            raise TypeError(msg)
+        found = []
+        for i, parent in zip(node[ARGNUMS], node[PARENTS], strict=True):
+            part = given[i]
+            if part is None:
+                part = namespace(plain(g)).zeros(parent[SHAPE], dtype=g.dtype, device=g.device)
+            elif part.shape != parent[SHAPE]:
+                msg = (
+                    f"`bwd` of {self.name} must return the shape of argument {i}, "
+                    f"{parent[SHAPE]}: got {part.shape}"
+                )
+                raise ValueError(msg)
+            found.append(part)
+        return found
+
+
+class _Checkpoint:
+    """Rule of one checkpointed function."""
+
+    def __init__(self, name: str, f: Callable[..., Any]) -> None:
+        self.name, self.f = name, f
+
+    def cotangents(self, node: Node, g: Any) -> list[Any]:
+        level = new_level()
+        inner = list(node[OPTIONS])
+        for i in node[ARGNUMS]:
+            inner[i] = lift(inner[i], level)
+        out = self.f(*(constant(x) if is_array(x) else x for x in inner))
+        return pull([(out._node, g)], [inner[i]._node for i in node[ARGNUMS]])
+
+
+def _level(args: tuple[Any, ...]) -> int | None:
+    levels = [x._node[LEVEL] for x in args if type(x) is Array and x._node is not None]
+    return max(levels, default=None)
+
+
+def _below(x: Any, level: int) -> Any:
+    """Argument as one trace less has it."""
+    if type(x) is not Array:
+        return x
+    data = x._read()
+    return data if x._node is None or x._node[LEVEL] == level else x
+
+
+def _inner_result(out: Any, level: int, name: str) -> Any:
+    if type(out) is Array and out._node is not None and out._node[LEVEL] >= level:
+        msg = (
+            f"{name} uses a traced array that is not among its arguments, where its derivative "
+            "would be lost: hand it over as an argument"
+        )
+        raise TypeError(msg)
+    if type(out) is Array and out._node is None:
+        return plain(out)
+    if not is_array(out) and not hasattr(out, "dtype"):
+        msg = f"{name} must return one array: got {type(out).__name__}"
+        raise TypeError(msg)
+    return out

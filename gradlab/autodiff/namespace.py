@@ -1,0 +1,386 @@
+"""The namespace of traced arrays: every function of the standard, over the rules.
+
+One namespace stands for one library, at every depth of traces. Functions with a rule record it;
+composites below are written with others; discrete ones and those that make arrays give constants.
+What is missing raises, and says why.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from gradlab.autodiff import array
+from gradlab.autodiff.array import Array, apply, constant, plain
+from gradlab.autodiff.rule import DISCRETE, RULES, Rule
+from gradlab.backend import is_array, namespace, snapshot
+
+__all__ = ["UNSUPPORTED", "TracedNamespace"]
+
+CREATION = (
+    *("arange", "empty", "empty_like", "eye", "full_like", "linspace", "ones", "ones_like"),
+    *("zeros", "zeros_like"),
+)
+PLAIN = (
+    "broadcast_shapes",
+    "can_cast",
+    "finfo",
+    "iinfo",
+    "isdtype",
+    "result_type",
+)  # of dtypes, not of values
+VIEWS = (
+    *("broadcast_to", "expand_dims", "flip", "imag", "matrix_transpose", "moveaxis"),
+    *("permute_dims", "positive", "real", "reshape", "squeeze"),
+)
+CONSTANTS = (
+    *("e", "inf", "nan", "newaxis", "pi", "bool", "complex64", "complex128", "float32", "float64"),
+    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    "__array_api_version__",
+)
+UNSUPPORTED = {
+    "from_dlpack": "a traced array is made by differentiating, not by exchange",
+    "nextafter": "the neighbour of a floating number is no function that has a derivative",
+    "unique_all": "which values are unique has no derivative: use xp.sort, or stop_gradient(x)",
+    "unique_counts": "which values are unique has no derivative: use xp.sort, or stop_gradient(x)",
+    "unique_inverse": "which values are unique has no derivative: use xp.sort, or stop_gradient(x)",
+    "unique_values": "which values are unique has no derivative: use xp.sort, or stop_gradient(x)",
+}
+COMPOSITES: dict[str, Callable[..., Any]] = {}
+
+
+class TracedNamespace:
+    """Functions of the standard that take and give traced arrays."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.__name__ = f"gradlab.autodiff.namespace({inner.__name__})"
+        for name in CONSTANTS:
+            if hasattr(inner, name):
+                setattr(self, name, getattr(inner, name))
+        for name, rule in RULES.items():
+            if hasattr(inner, name):
+                setattr(self, name, _recording(rule))
+        for name in (*DISCRETE, *UNSUPPORTED):
+            if hasattr(inner, name):
+                setattr(self, name, _constant_giving(getattr(inner, name), name))
+        for name in CREATION:
+            setattr(self, name, _constant_giving(getattr(inner, name), name))
+        for name in PLAIN:
+            if hasattr(inner, name):
+                setattr(self, name, _on_plain(getattr(inner, name)))
+        for name, function in COMPOSITES.items():
+            setattr(self, name, _bound(function, self))
+        self.linalg = _Extension(
+            self, ("matmul", "matrix_transpose", "outer", "tensordot", "vecdot", "vector_norm")
+        )
+
+    def __repr__(self) -> str:
+        return f"<namespace {self.__name__}>"
+
+    def __getattr__(self, name: str) -> Any:
+        msg = f"{self.__name__} has no {name!r}"
+        raise AttributeError(msg)
+
+    def __array_namespace_info__(self) -> Any:
+        return self._inner.__array_namespace_info__()
+
+
+class _Extension:
+    """A part of the namespace, such as ``linalg``."""
+
+    def __init__(self, xp: TracedNamespace, names: tuple[str, ...]) -> None:
+        for name in names:
+            setattr(self, name, getattr(xp, name))
+
+
+def traced_namespace(inner: Any) -> TracedNamespace:
+    """Namespace of the traced arrays of a library, always the same object."""
+    found = _namespaces.get(id(inner))
+    if found is None:
+        found = _namespaces[id(inner)] = TracedNamespace(inner)
+    return found
+
+
+_namespaces: dict[int, TracedNamespace] = {}  # by the library's namespace, which lives as long
+array._namespace_of = traced_namespace  # noqa: SLF001  (the one thing that arrays ask of this file)
+
+
+def _recording(rule: Rule) -> Callable[..., Any]:
+    options = tuple(rule.defaults)
+    arity, is_view = rule.arity, rule.name in VIEWS
+
+    def function(*args: Any, **given: Any) -> Any:
+        operands, rest = args[:arity], args[arity:]
+        if "shape" in given:
+            given["new_shape"] = given.pop("shape")
+        given.update(zip(options, rest, strict=False))
+        result = apply(rule, operands, given)
+        return operands[0].view(result) if is_view and type(operands[0]) is Array else result
+
+    function.__name__ = function.__qualname__ = rule.name
+    return function
+
+
+def _constant_giving(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    def call(*args: Any, **options: Any) -> Any:
+        if name in UNSUPPORTED and any(type(x) is Array and x._node is not None for x in args):
+            msg = f"xp.{name} of a traced array: {UNSUPPORTED[name]}"
+            raise NotImplementedError(msg)
+        args = tuple(_plain_tree(x) for x in args)
+        return _constant_tree(function(*args, **{k: plain(v) for k, v in options.items()}))
+
+    call.__name__ = call.__qualname__ = name
+    return call
+
+
+def _on_plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args, **options: function(*(plain(x) for x in args), **options)
+
+
+def _bound(function: Callable[..., Any], xp: TracedNamespace) -> Callable[..., Any]:
+    def call(*args: Any, **options: Any) -> Any:
+        return function(xp, *args, **options)
+
+    call.__name__ = call.__qualname__ = function.__name__
+    return call
+
+
+def _plain_tree(x: Any) -> Any:
+    return type(x)(plain(e) for e in x) if type(x) in (list, tuple) else plain(x)
+
+
+def _constant_tree(x: Any) -> Any:
+    if isinstance(x, tuple):
+        made = [constant(e) for e in x]
+        return type(x)(*made) if hasattr(x, "_fields") else tuple(made)
+    return constant(x) if is_array(x) or hasattr(x, "dtype") else x
+
+
+def composite(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Enter a function that is written with others of the namespace, its first argument."""
+    COMPOSITES[function.__name__] = function
+    return function
+
+
+@composite
+def asarray(
+    xp: Any, obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None
+) -> Array:
+    if type(obj) is not Array:
+        if isinstance(obj, list | tuple) and _holds_arrays(obj):
+            made = stack(xp, [asarray(xp, e) for e in obj])
+            return made if dtype is None else xp.astype(made, dtype)
+        values = snapshot(obj) if is_array(obj) else obj
+        return constant(xp._inner.asarray(values, dtype=dtype, device=device))
+    if device is not None:
+        obj.to_device(device)
+    if dtype is not None and dtype != obj.dtype:
+        return xp.astype(obj, dtype)
+    return xp.astype(obj, obj.dtype, copy=True) if copy else obj
+
+
+def _holds_arrays(obj: Any) -> bool:
+    return any(type(e) is Array or (isinstance(e, list | tuple) and _holds_arrays(e)) for e in obj)
+
+
+@composite
+def full(xp: Any, shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Array:
+    if type(fill_value) is not Array:
+        return constant(xp._inner.full(shape, fill_value, dtype=dtype, device=device))
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    value = fill_value if dtype is None else xp.astype(fill_value, dtype)
+    return xp.astype(xp.broadcast_to(value, shape), value.dtype, copy=True)
+
+
+@composite
+def sign(xp: Any, x: Any, /) -> Array:
+    if type(x) is Array and x._node is not None and xp.isdtype(x.dtype, "complex floating"):
+        return x / xp.where(x == 0, xp.ones_like(x), xp.astype(xp.abs(x), x.dtype))
+    return constant(namespace(plain(x)).sign(plain(x)))
+
+
+@composite
+def clip(xp: Any, x: Any, /, min: Any = None, max: Any = None) -> Array:  # noqa: A002
+    out = x
+    for bound, beyond in ((min, "__lt__"), (max, "__gt__")):
+        if bound is not None:
+            limit = _like(xp, bound, x)
+            out = xp.where(getattr(out, beyond)(limit), limit, out)
+    return xp.astype(out, x.dtype, copy=False)
+
+
+def _like(xp: Any, value: Any, x: Array) -> Any:
+    if is_array(value):
+        return value
+    return xp.asarray(value, dtype=x.dtype, device=x.device)
+
+
+@composite
+def stack(xp: Any, arrays: Any, /, *, axis: int = 0) -> Array:
+    return xp.concat([xp.expand_dims(x, axis=axis) for x in arrays], axis=axis)
+
+
+@composite
+def concat(xp: Any, arrays: Any, /, *, axis: int | None = 0) -> Array:
+    arrays = tuple(arrays)
+    options = {"axis": axis, "shapes": tuple(tuple(x.shape) for x in arrays)}
+    return apply(RULES["concat"], arrays, options)
+
+
+@composite
+def unstack(xp: Any, x: Any, /, *, axis: int = 0) -> tuple[Array, ...]:
+    key = (slice(None),) * (axis % x.ndim)
+    return tuple(x[(*key, k, ...)] for k in range(x.shape[axis]))
+
+
+@composite
+def broadcast_arrays(xp: Any, *arrays: Any) -> list[Array]:
+    shape = xp._inner.broadcast_arrays(*(plain(x) for x in arrays))[0].shape
+    return [xp.broadcast_to(xp.asarray(x), shape) for x in arrays]
+
+
+@composite
+def meshgrid(xp: Any, *arrays: Any, indexing: str = "xy") -> list[Array]:
+    arrays = tuple(xp.asarray(x) for x in arrays)
+    order = list(range(len(arrays)))
+    if indexing == "xy" and len(arrays) > 1:
+        order[:2] = [1, 0]
+    shape = tuple(arrays[k].shape[0] for k in order)
+    grids = []
+    for k, x in enumerate(arrays):
+        place = order.index(k)
+        one = tuple(-1 if p == place else 1 for p in range(len(arrays)))
+        grids.append(xp.astype(xp.broadcast_to(xp.reshape(x, one), shape), x.dtype, copy=True))
+    return grids
+
+
+@composite
+def sort(
+    xp: Any, x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True
+) -> Array:
+    order = xp.argsort(x, axis=axis, descending=descending, stable=stable)
+    return xp.take_along_axis(x, order, axis=axis)
+
+
+@composite
+def take(xp: Any, x: Any, indices: Any, /, *, axis: int | None = None) -> Array:
+    k = 0 if axis is None else axis % x.ndim
+    return x[(*((slice(None),) * k), xp.asarray(indices), *((slice(None),) * (x.ndim - k - 1)))]
+
+
+@composite
+def take_along_axis(xp: Any, x: Any, indices: Any, /, *, axis: int = -1) -> Array:
+    axis %= x.ndim
+    inner, indices = xp._inner, plain(indices)
+    grid = []
+    for k in range(x.ndim):
+        if k == axis:
+            grid.append(indices)
+            continue
+        one = tuple(-1 if p == k else 1 for p in range(x.ndim))
+        steps = inner.arange(indices.shape[k], dtype=indices.dtype, device=indices.device)
+        grid.append(inner.broadcast_to(inner.reshape(steps, one), indices.shape))
+    return x[tuple(grid)]
+
+
+@composite
+def repeat(xp: Any, x: Any, repeats: Any, /, *, axis: int | None = None) -> Array:
+    if axis is None:
+        x, axis = xp.reshape(x, (-1,)), 0
+    inner = xp._inner
+    places = inner.arange(x.shape[axis], device=plain(x).device)
+    return take(xp, x, inner.repeat(places, plain(repeats)), axis=axis)
+
+
+@composite
+def tile(xp: Any, x: Any, repetitions: Any, /) -> Array:
+    n = max(x.ndim, len(repetitions))
+    shape = (1,) * (n - x.ndim) + tuple(x.shape)
+    times = (1,) * (n - len(repetitions)) + tuple(repetitions)
+    x = xp.reshape(x, tuple(s for size in shape for s in (1, size)))
+    wide = tuple(s for t, size in zip(times, shape, strict=True) for s in (t, size))
+    return xp.reshape(
+        xp.broadcast_to(x, wide), tuple(t * s for t, s in zip(times, shape, strict=True))
+    )
+
+
+@composite
+def diff(
+    xp: Any, x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None
+) -> Array:
+    x = xp.concat([e for e in (prepend, x, append) if e is not None], axis=axis)
+    before = (slice(None),) * (axis % x.ndim)
+    for _ in range(n):
+        x = x[(*before, slice(1, None), ...)] - x[(*before, slice(None, -1), ...)]
+    return x
+
+
+@composite
+def matmul(xp: Any, a: Any, b: Any, /) -> Array:
+    if a.ndim == 1:
+        return xp.squeeze(matmul(xp, a[None, :], b), axis=-2 if b.ndim > 1 else 0)
+    if b.ndim == 1:
+        return xp.squeeze(matmul(xp, a, b[:, None]), axis=-1)
+    return apply(RULES["matmul"], (a, b), {})
+
+
+@composite
+def tensordot(xp: Any, a: Any, b: Any, /, *, axes: Any = 2) -> Array:
+    if isinstance(axes, int):
+        pairs = (tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes)))
+    else:
+        pairs = (tuple(k % a.ndim for k in axes[0]), tuple(k % b.ndim for k in axes[1]))
+    rest = [
+        [k for k in range(x.ndim) if k not in own] for x, own in zip((a, b), pairs, strict=True)
+    ]
+    n = math.prod(a.shape[k] for k in pairs[0])
+    left = xp.reshape(xp.permute_dims(a, (*rest[0], *pairs[0])), (-1, n) if n else (0, n))
+    right = xp.reshape(xp.permute_dims(b, (*pairs[1], *rest[1])), (n, -1) if n else (n, 0))
+    shape = tuple(x.shape[k] for x, own in zip((a, b), rest, strict=True) for k in own)
+    return xp.reshape(matmul(xp, left, right), shape)
+
+
+@composite
+def vecdot(xp: Any, a: Any, b: Any, /, *, axis: int = -1) -> Array:
+    left = xp.conj(a) if xp.isdtype(a.dtype, "complex floating") else a
+    return xp.sum(left * b, axis=axis)
+
+
+@composite
+def outer(xp: Any, a: Any, b: Any, /) -> Array:
+    return xp.reshape(a, (-1, 1)) * xp.reshape(b, (1, -1))
+
+
+@composite
+def vector_norm(
+    xp: Any,
+    x: Any,
+    /,
+    *,
+    axis: Any = None,
+    keepdims: bool = False,
+    ord: float = 2,  # noqa: A002
+) -> Array:
+    options = {"axis": axis, "keepdims": keepdims}
+    size = xp.abs(x)
+    if ord == math.inf:
+        return xp.max(size, **options)
+    if ord == -math.inf:
+        return xp.min(size, **options)
+    if ord == 0:
+        return xp.sum(xp.astype(x != 0, size.dtype), **options)
+    if ord == 1:
+        return xp.sum(size, **options)
+    largest = xp.astype(xp.max(size, axis=axis, keepdims=True), size.dtype)
+    scale = constant(plain(xp.where(largest == 0, xp.ones_like(largest), largest)))
+    powers = xp.sum((size / scale) ** ord, axis=axis, keepdims=True)
+    zero = powers == 0  # there the gradient is 0, as that of abs
+    root = xp.where(zero, xp.ones_like(powers), powers) ** (1 / ord)
+    norm = xp.where(zero, xp.zeros_like(powers), root) * scale
+    return norm if keepdims else xp.squeeze(norm, axis=_axes(axis, x.ndim))
+
+
+def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    return tuple(range(ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)

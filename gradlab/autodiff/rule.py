@@ -1,0 +1,132 @@
+"""What a rule is: how one function of the standard is computed and differentiated.
+
+A rule's pulls say, for each array argument, which cotangent it gets. They are functions of a few
+names, and take just what they name; only that is saved until the backward pass:
+
+``g``
+    the cotangent of the result,
+``a``, ``b``, ``c``
+    the first, second and third array argument (of a rule for sequences, ``a`` is the tuple),
+``y``
+    the result,
+``shape``, ``dtype``
+    those of the argument whose cotangent is wanted,
+``xp``
+    the namespace of these values,
+``i``
+    the position of the argument, in a rule for sequences,
+``call``
+    ``call(name, *arrays, **options)``: another rule's function, for those that no library has,
+``through``
+    ``through(f, a, g)``: the cotangent of ``a`` by differentiating ``f(xp, a)``,
+any other name
+    an option of the function, such as ``axis``.
+
+Pulls use the standard alone, on inner values, so that they differentiate, too. What a pull returns
+is summed to the argument's shape where broadcasting had widened it, and cast to its dtype.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+__all__ = ["DISCRETE", "RULES", "Kind", "Rule", "discrete", "rule"]
+
+Kind = Literal["elementwise", "linear", "bilinear", "other"]
+Pull = Callable[..., Any]
+
+_ARRAYS = "abc"
+SPECIAL = ("g", "xp", "shape", "dtype", "i", "call", "through")
+
+
+class Rule:
+    """One entry of the table; see the module's docstring for what its pulls may name.
+
+    Attributes
+    ----------
+    kind : str
+        ``elementwise``: the Jacobian is diagonal, so that a pull also pushes; ``linear`` in
+        all array arguments together, or ``bilinear``, in each of two: `forward` itself pushes;
+        ``other``: pushed by transposing the pull.
+    arity : int
+        Array arguments, the first positional ones; 0 for one sequence of arrays.
+    """
+
+    __slots__ = ("arity", "defaults", "forward", "kind", "name", "needs", "plans", "pulls")
+
+    def __init__(
+        self, name: str, kind: Kind, pulls: tuple[Pull | None, ...], forward: Callable[..., Any]
+    ) -> None:
+        self.name = name
+        self.kind: Kind = kind
+        self.pulls = pulls
+        self.forward = forward
+        parameters = list(inspect.signature(forward).parameters.values())[1:]
+        is_sequence = parameters[0].name == "arrays"
+        self.arity = 0 if is_sequence else len(pulls)
+        options = parameters[1 if is_sequence else len(pulls) :]
+        self.defaults = {p.name: p.default for p in options}
+        self.plans = tuple(None if pull is None else self._plan(pull) for pull in pulls)
+        self.needs = tuple(
+            frozenset() if plan is None else frozenset(t for t in plan if isinstance(t, int))
+            for plan in self.plans
+        )
+
+    def _plan(self, pull: Pull) -> tuple[int | str, ...]:
+        """Where each parameter of `pull` comes from: an index of what is saved, or a name."""
+        plan: list[int | str] = []
+        for name in inspect.signature(pull).parameters:
+            if name in _ARRAYS[: max(self.arity, 1)]:
+                plan.append(_ARRAYS.index(name))
+            elif name == "y":
+                plan.append(max(self.arity, 1))
+            elif name in SPECIAL or name in self.defaults:
+                plan.append(name)
+            else:
+                msg = f"rule {self.name!r}: a pull names {name!r}, which is neither saved nor an option"
+                raise TypeError(msg)
+        return tuple(plan)
+
+    def needed(self, argnums: Iterable[int]) -> frozenset[int]:
+        """Indices of what the pulls of these arguments use: arguments, then the result."""
+        return frozenset().union(*(self.needs[0 if self.arity == 0 else i] for i in argnums))
+
+
+RULES: dict[str, Rule] = {}
+
+# Functions whose result does not change under small changes of their arguments: truth values,
+# integers and steps. They give constants, and no cotangent comes back.
+DISCRETE: set[str] = set()
+
+
+def rule(
+    name: str, kind: Kind, *pulls: Pull | None, forward: Callable[..., Any] | None = None
+) -> None:
+    """Enter a rule into the table.
+
+    Parameters
+    ----------
+    name : str
+        The function's name in the standard.
+    kind : {"elementwise", "linear", "bilinear", "other"}
+    *pulls : callable or None
+        One for each array argument; None where it has no derivative.
+    forward : callable, optional
+        ``forward(xp, *arrays, **options)``. Default: the function of that name, without options.
+    """
+    RULES[name] = Rule(name, kind, pulls, forward or _default_forward(name, len(pulls)))
+
+
+def discrete(*names: str) -> None:
+    """Enter functions without a derivative: zero almost everywhere, or no numbers at all."""
+    DISCRETE.update(names)
+
+
+def _default_forward(name: str, arity: int) -> Callable[..., Any]:
+    if arity == 1:
+        return lambda xp, a: getattr(xp, name)(a)
+    if arity == 2:  # noqa: PLR2004
+        return lambda xp, a, b: getattr(xp, name)(a, b)
+    return lambda xp, a, b, c: getattr(xp, name)(a, b, c)

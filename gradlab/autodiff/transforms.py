@@ -1,0 +1,418 @@
+"""Exact derivatives of functions: what users call.
+
+Every verb opens a trace of its own, inside those that are open: traces nest to any order, and what
+is variable in one is constant in those inside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+from gradlab import tree
+from gradlab.autodiff.array import (
+    LEVEL,
+    Array,
+    Node,
+    constant,
+    lift,
+    new_level,
+    plain,
+    pull,
+    push,
+)
+from gradlab.backend import ensure_array, fresh, is_array, namespace
+
+__all__ = [
+    "grad",
+    "gradient",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "value_and_grad",
+    "value_and_gradient",
+    "vjp",
+]
+
+
+class _Trace:
+    """A call of f with some of its arguments lifted, and what it gave."""
+
+    def __init__(self, x: tree.Tree, called: str = "x") -> None:
+        self.level = new_level()
+        _, self.build = tree.flatten(x)
+        names = [name for name, _ in tree.items(x, called)]
+        leaves = [_real_leaf(leaf, name) for (name, leaf) in tree.items(x, called)]
+        if not leaves:
+            msg = f"`{called}` must hold at least one array: got {x!r}"
+            raise ValueError(msg)
+        namespace(*(plain(leaf) for leaf in leaves), names=tuple(names))
+        self.lifted = [lift(leaf, self.level) for leaf in leaves]
+        self.inner = [leaf._data for leaf in self.lifted]
+        self.nodes: list[Node] = [leaf._node for leaf in self.lifted]
+        self.argument = self.build(self.lifted)
+
+    def output(self, result: Any, what: str) -> tuple[Any, Node | None]:
+        """Inner value of an output of f, and its node if it depends on the argument."""
+        if type(result) is not Array:
+            if not (isinstance(result, int | float | complex) or is_array(result)):
+                hint = " (does it lack a return?)" if result is None else ""
+                msg = f"`f` must return {what}: got {type(result).__name__}{hint}"
+                raise TypeError(msg)
+            if is_array(result):
+                namespace(plain(self.inner[0]), result, names=("x", "the result of f"))
+                return result, None
+            like = plain(self.inner[0])
+            return namespace(like).asarray(result, dtype=like.dtype, device=like.device), None
+        data = result._read()
+        if result._node is None:
+            return data, None
+        if result._node[LEVEL] == self.level:
+            return data, result._node
+        return result, None
+
+    def scalar(self, result: Any) -> tuple[Any, Node | None]:
+        """Output of an f that must give one real number."""
+        value, node = self.output(result, "a real scalar")
+        if value.shape != ():
+            msg = (
+                f"`f` must return a scalar: got shape {value.shape}; reduce it (xp.sum, xp.mean), "
+                "or take autodiff.jacobian"
+            )
+            raise ValueError(msg)
+        if "complex" in str(value.dtype):
+            msg = f"`f` must return a real number: got {value.dtype}; take xp.real or xp.abs of it"
+            raise TypeError(msg)
+        return value, node
+
+    def pulled(self, node: Node | None, u: Any, *, nan_safe: bool = False) -> list[Any]:
+        """Cotangents of the leaves, arrays of their own; zeros where there is no way to them."""
+        found = [None] * len(self.nodes)
+        if node is not None:
+            found = pull([(node, u)], self.nodes, nan_safe=nan_safe)
+        return _own(found, self.inner, (u,))
+
+    def pushed(self, tangents: Sequence[Any], node: Node | None, value: Any) -> Any:
+        """Tangent of an output."""
+        t = None if node is None else push(zip(self.nodes, tangents, strict=True), [node])[0]
+        return _own([t], [value], tangents)[0]
+
+
+def value_and_grad(
+    f: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    *,
+    has_aux: bool = False,
+    nan_safe: bool = False,
+) -> Callable[..., Any]:
+    """Function that gives the value of `f` and its exact gradient.
+
+    Parameters
+    ----------
+    f : callable
+        Maps arrays, or trees of them, to a real scalar, with the functions of their own namespace
+        (``xp = x.__array_namespace__()``) and with operators.
+    argnums : int or sequence of int
+        Which positional arguments to differentiate in. All others are constants.
+    has_aux : bool
+        `f` returns ``(value, aux)``; aux, any tree, is handed on.
+    nan_safe : bool
+        A cotangent of zero stays zero where an elementwise function's derivative is not a number
+        or infinite: ``where(x > 0, x, sqrt(-x))`` then has the gradient of the branch taken.
+
+    Returns
+    -------
+    callable
+        With the arguments of `f`; gives ``(value, gradient)``, with `has_aux` ``((value, aux),
+        gradient)``. The gradient has the structure, shapes, dtypes and device of the argument; of
+        several arguments it is a tuple. What `f` does not use gets zeros. Cost: about that of
+        three calls of `f`, and memory for what the backward pass needs.
+
+    Raises
+    ------
+    TypeError
+        If an argument to differentiate in is not of floating dtype, arrays are of two libraries,
+        or `f` returns no real number.
+    ValueError
+        If `f` does not return a scalar.
+
+    References
+    ----------
+    Griewank and Walther, Evaluating Derivatives, 2nd ed., chapter 3.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> f = gl.value_and_grad(lambda x, y: x * y**2, argnums=(0, 1))
+    >>> value, (dx, dy) = f(gl.asarray(3.0), gl.asarray(2.0))
+    >>> float(value), float(dx), float(dy)
+    (12.0, 4.0, 12.0)
+    """
+    several = not isinstance(argnums, int)
+    numbers = tuple(argnums) if several else (argnums,)
+
+    @wraps(f)
+    def call(*args: Any, **options: Any) -> Any:
+        if not all(-len(args) <= k < len(args) for k in numbers):
+            msg = f"`argnums` {argnums!r} must be positions of the {len(args)} arguments given"
+            raise ValueError(msg)
+        places = [k % len(args) for k in numbers]
+        trace = _Trace({k: args[k] for k in places}, "argument ")
+        arguments = [
+            trace.argument[k] if k in places else _constants(x) for k, x in enumerate(args)
+        ]
+        result = f(*arguments, **{name: _constants(x) for name, x in options.items()})
+        if has_aux:
+            result, aux = result
+        value, node = trace.scalar(result)
+        gradients = trace.build(trace.pulled(node, _ones_like(value), nan_safe=nan_safe))
+        gradient = tuple(gradients[k] for k in places) if several else gradients[places[0]]
+        value = _own([value], [value], ())[0]
+        return ((value, _unwrapped(aux, trace.level)), gradient) if has_aux else (value, gradient)
+
+    return call
+
+
+def grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, nan_safe: bool = False
+) -> Callable[..., Any]:
+    """Function that gives the exact gradient of `f`; parameters and errors of `value_and_grad`.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> gl.grad(lambda x: x**3)(gl.asarray(2.0))
+    array(12.)
+    >>> float(gl.grad(gl.grad(lambda x: x**3))(gl.asarray(2.0)))
+    12.0
+    """
+    function = value_and_grad(f, argnums, nan_safe=nan_safe)
+
+    @wraps(f)
+    def call(*args: Any, **options: Any) -> Any:
+        return function(*args, **options)[1]
+
+    return call
+
+
+def value_and_gradient(
+    f: Callable[[Any], Any], x: tree.Tree, /, *, nan_safe: bool = False
+) -> tuple[Any, tree.Tree]:
+    """Value and exact gradient of `f` at `x`, as `gradlab.numerical.value_and_gradient` has them.
+
+    Parameters and errors are those of `value_and_grad`; `x` may also be a number.
+    """
+    value, gradient = value_and_grad(f, nan_safe=nan_safe)(x)
+    return value, gradient
+
+
+def gradient(f: Callable[[Any], Any], x: tree.Tree, /, *, nan_safe: bool = False) -> tree.Tree:
+    """Exact gradient of `f` at `x`: structure, shapes, dtypes and device of `x`.
+
+    Parameters and errors are those of `value_and_grad`; `x` may also be a number.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> gl.autodiff.gradient(lambda x: (x * x).sum(), gl.asarray([3.0, 4.0]))
+    array([6., 8.])
+    """
+    return value_and_gradient(f, x, nan_safe=nan_safe)[1]
+
+
+def vjp(f: Callable[[Any], Any], x: tree.Tree, u: Any, /) -> tree.Tree:
+    """Vector-Jacobian product: cotangent of `x` for the cotangent `u` of ``f(x)``.
+
+    Parameters
+    ----------
+    f : callable
+        Maps what `x` is to an array. Called once.
+    x : array or tree
+        Floating. Not modified.
+    u : array, shape of ``f(x)``
+
+    Returns
+    -------
+    array or tree like `x`
+        For complex numbers, with the inner product ``Re(sum(conj(a) * b))``.
+    """
+    trace = _Trace(x)
+    value, node = trace.output(f(trace.argument), "an array")
+    u = _shaped_like(u, value, "u", "f(x)")
+    return trace.build(trace.pulled(node, u))
+
+
+def jvp(f: Callable[[Any], Any], x: tree.Tree, v: tree.Tree, /) -> Any:
+    """Jacobian-vector product: derivative of `f` at `x` along `v`, by forward differentiation.
+
+    Parameters
+    ----------
+    f : callable
+        Maps what `x` is to an array. Called once.
+    x : array or tree
+        Floating. Not modified.
+    v : array or tree like `x`
+        Direction; its length scales the result.
+
+    Returns
+    -------
+    array, shape of ``f(x)``
+    """
+    trace = _Trace(x)
+    tangents = _tangents(trace, v)
+    value, node = trace.output(f(trace.argument), "an array")
+    return trace.pushed(tangents, node, value)
+
+
+def hvp(f: Callable[[Any], Any], x: tree.Tree, v: tree.Tree, /) -> tree.Tree:
+    """Hessian-vector product of a scalar `f`, forward over reverse: the cost of a few gradients.
+
+    Returns
+    -------
+    array or tree like `x`
+    """
+    trace = _Trace(x)
+    tangents = _tangents(trace, v)
+    slopes = tree.leaves(gradient(f, trace.argument))
+    outputs = [trace.output(g, "an array") for g in slopes]
+    return trace.build([trace.pushed(tangents, node, value) for value, node in outputs])
+
+
+def jacobian(f: Callable[[Any], Any], x: Any, /) -> Any:
+    """Jacobian of `f` at `x`: every element of ``f(x)`` by every element of `x`.
+
+    Parameters
+    ----------
+    f : callable
+        Maps an array to an array. Called once.
+    x : array
+        Floating. Not modified.
+
+    Returns
+    -------
+    array, shape ``f(x).shape + x.shape``
+        Row by row backward, or column by column forward, whichever are fewer.
+    """
+    trace = _Trace(_one_array(x, "jacobian"))
+    value, node = trace.output(f(trace.argument), "an array")
+    return _jacobian(trace, value, node)
+
+
+def hessian(f: Callable[[Any], Any], x: Any, /) -> Any:
+    """Hessian of a scalar `f` at `x`, forward over reverse, exactly symmetric.
+
+    Parameters
+    ----------
+    f : callable
+        Maps an array to a real scalar. Called once.
+    x : array
+        Floating. Not modified.
+
+    Returns
+    -------
+    array, shape ``x.shape + x.shape``
+    """
+    trace = _Trace(_one_array(x, "hessian"))
+    value, node = trace.output(gradient(f, trace.argument), "an array")
+    found = _jacobian(trace, value, node)
+    xp, n = namespace(found), len(value.shape)
+    swapped = xp.permute_dims(found, (*range(n, 2 * n), *range(n)))
+    return (found + swapped) / 2
+
+
+def _jacobian(trace: _Trace, value: Any, node: Node | None) -> Any:
+    (x,) = trace.inner
+    xp = namespace(value if node is None else x)
+    shape = (*value.shape, *x.shape)
+    if node is None or 0 in shape:
+        return xp.zeros(shape, dtype=value.dtype, device=value.device)
+    rows, columns = math.prod(value.shape), math.prod(x.shape)
+    if rows < columns:
+        parts = [trace.pulled(node, u)[0] for u in _basis(value)]
+        return xp.reshape(xp.stack(parts), shape)
+    parts = [trace.pushed([v], node, value) for v in _basis(x)]
+    columns_last = xp.stack([xp.reshape(part, (-1,)) for part in parts], axis=-1)
+    return xp.reshape(columns_last, shape)
+
+
+def _basis(like: Any) -> list[Any]:
+    """Unit vectors of the space that `like` lives in."""
+    like = plain(like)
+    xp, n = namespace(like), math.prod(like.shape)
+    unit = xp.eye(n, dtype=like.dtype, device=like.device)
+    return [xp.reshape(unit[k, :], like.shape) for k in range(n)]
+
+
+def _real_leaf(leaf: Any, name: str) -> Any:
+    x = leaf if type(leaf) is Array else ensure_array(leaf)
+    if "float" not in str(x.dtype) and "complex" not in str(x.dtype):
+        msg = (
+            f"`{name}` must be floating to be differentiated in: got {x.dtype}; convert it, such as "
+            "by gradlab.asarray(x, 'float64')"
+        )
+        raise TypeError(msg)
+    return x
+
+
+def _constants(x: Any) -> Any:
+    """Arrays of a tree as constants of their namespace; everything else as it is."""
+    if tree.is_tree(x):
+        return tree.map(_constants, x)
+    return constant(x) if is_array(x) and type(x) is not Array else x
+
+
+def _unwrapped(x: Any, level: int) -> Any:
+    """Tree with what a trace of `level` had lifted as it is outside that trace."""
+    if tree.is_tree(x):
+        return tree.map(lambda leaf: _unwrapped(leaf, level), x)
+    if type(x) is not Array:
+        return x
+    if x._node is None:
+        return fresh(x._read())
+    return _unwrapped(x._read(), level) if x._node[LEVEL] >= level else x
+
+
+def _own(found: list[Any], likes: Sequence[Any], given: Sequence[Any]) -> list[Any]:
+    """Arrays that no one else refers to; zeros for None."""
+    owned: list[Any] = []
+    for g, like in zip(found, likes, strict=True):
+        if g is None:
+            owned.append(namespace(like).zeros_like(like))
+        elif type(g) is Array:
+            owned.append(g)
+        else:
+            taken = any(g is other for other in (*owned, *given))
+            owned.append(namespace(g).asarray(g, copy=True) if taken else fresh(g))
+    return owned
+
+
+def _ones_like(value: Any) -> Any:
+    value = plain(value)
+    return namespace(value).ones((), dtype=value.dtype, device=value.device)
+
+
+def _shaped_like(u: Any, value: Any, called: str, of: str) -> Any:
+    u = u if is_array(u) else ensure_array(u)
+    namespace(plain(value), plain(u), names=(of, called))
+    if u.shape != value.shape:
+        msg = f"`{called}` must have the shape of {of}, {value.shape}: got {u.shape}"
+        raise ValueError(msg)
+    return u
+
+
+def _tangents(trace: _Trace, v: tree.Tree) -> list[Any]:
+    leaves = tree.leaves(v)
+    if len(leaves) != len(trace.inner):
+        msg = f"`v` must be built like `x`, of {len(trace.inner)} arrays: got {len(leaves)}"
+        raise ValueError(msg)
+    return [_shaped_like(t, x, "v", "x") for t, x in zip(leaves, trace.inner, strict=True)]
+
+
+def _one_array(x: Any, verb: str) -> Any:
+    if tree.is_tree(x):
+        msg = f"`x` of {verb} must be one array: got {type(x).__name__}; differentiate leaf by leaf"
+        raise TypeError(msg)
+    return x

@@ -1,0 +1,55 @@
+"""Who owns an array's memory, and the one write that the standard lacks: adding at repeats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gradlab.backend.arrays import namespace
+from gradlab.backend.library import Array, library_of, load
+
+__all__ = ["fresh", "scatter_add", "snapshot"]
+
+
+def snapshot(x: Array) -> Array:
+    """Return `x` if nobody can write to it, else a copy that nobody will."""
+    flags = getattr(x, "flags", None)
+    if flags is not None and not getattr(flags, "writeable", True):
+        return x
+    return namespace(x).asarray(x, copy=True)
+
+
+def fresh(x: Array) -> Array:
+    """Return `x` if its memory is its own and can be written to, else a copy; a scalar as 0-d."""
+    flags = getattr(x, "flags", None)
+    if isinstance(x, np.generic):
+        return np.asarray(x)
+    if flags is not None and flags.owndata and getattr(flags, "writeable", True):
+        return x
+    return namespace(x).asarray(x, copy=True)
+
+
+def scatter_add(values: Array, key: Any, shape: tuple[int, ...]) -> Array:
+    """Zeros of `shape` with `values` added at `key`, as often as the key names an element.
+
+    Parameters
+    ----------
+    values : array
+        Shaped like ``zeros[key]``.
+    key : index of the standard, or arrays of integers or truth values as NumPy takes them
+    shape : tuple of int
+
+    Returns
+    -------
+    array, `shape`
+        dtype and device of `values`.
+    """
+    xp = namespace(values)
+    out = xp.zeros(shape, dtype=values.dtype, device=values.device)
+    parts = key if isinstance(key, tuple) else (key,)
+    if not any(hasattr(part, "dtype") and part.ndim for part in parts):
+        key = tuple(part for part in parts if part is not None)  # None is not for assignment
+        out[key] = xp.reshape(values, out[key].shape)
+        return out
+    return load(library_of(values)).add_at(out, key, values)

@@ -1,0 +1,244 @@
+"""The mathematics of networks: layers, activations, losses, written for any array library.
+
+`cross_entropy_of_rows` and `accuracy_of_rows` are pure and check nothing; what wraps them
+checks its targets, which costs one wait for the device.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gradlab.backend import Array, ensure_array, namespace
+from gradlab.nn.checks import targets
+
+__all__ = [
+    "accuracy",
+    "accuracy_of_rows",
+    "cross_entropy_of_rows",
+    "linear",
+    "relu",
+    "sigmoid",
+    "softmax",
+    "softmax_cross_entropy",
+    "tanh",
+]
+
+
+def linear(x: Array, W: Array, b: Array, /) -> Array:  # noqa: N803  (the formula's letter)
+    """Affine map ``x @ W + b``.
+
+    Parameters
+    ----------
+    x : array, shape (n, inputs) or (inputs,)
+        Real floating.
+    W : array, shape (inputs, outputs)
+        Weights.
+    b : array, shape (outputs,)
+        Biases.
+
+    Returns
+    -------
+    array, shape (n, outputs) or (outputs,)
+
+    Raises
+    ------
+    TypeError
+        If the arrays are of two libraries.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> from gradlab import nn
+    >>> nn.linear(gl.asarray([1.0, 2.0]), gl.asarray([[3.0], [4.0]]), gl.asarray([0.5]))
+    array([11.5])
+    """
+    namespace(x, W, b, names=("x", "W", "b"))
+    return x @ W + b
+
+
+def sigmoid(x: Array, /) -> Array:
+    """Logistic function ``1 / (1 + exp(-x))`` of every element.
+
+    Parameters
+    ----------
+    x : array, any shape, real floating
+
+    Returns
+    -------
+    array, shape and dtype of `x`
+        Accurate to a few units in the last place at both tails; nothing overflows.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> from gradlab import nn
+    >>> nn.sigmoid(gl.asarray([0.0, -1000.0, 1000.0]))
+    array([0.5, 0. , 1. ])
+    """
+    xp = namespace(x)
+    e = xp.exp(-xp.abs(x))
+    s = 1 / (1 + e)
+    return xp.where(x >= 0, s, e * s)  # 1 - s would lose the small values' digits
+
+
+def relu(x: Array, /) -> Array:
+    """Positive part ``max(x, 0)`` of every element.
+
+    Parameters
+    ----------
+    x : array, any shape, real
+
+    Returns
+    -------
+    array, shape and dtype of `x`
+        NaN stays NaN.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> from gradlab import nn
+    >>> nn.relu(gl.asarray([-1.5, 2.5]))
+    array([0. , 2.5])
+    """
+    xp = namespace(x)
+    return xp.maximum(x, xp.zeros_like(x))
+
+
+def tanh(x: Array, /) -> Array:
+    """Hyperbolic tangent of every element.
+
+    Parameters
+    ----------
+    x : array, any shape, real floating
+
+    Returns
+    -------
+    array, shape and dtype of `x`
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> from gradlab import nn
+    >>> nn.tanh(gl.asarray([0.0, 100.0]))
+    array([0., 1.])
+    """
+    return namespace(x).tanh(x)
+
+
+def softmax(x: Array, /) -> Array:
+    """Probabilities ``exp(x) / sum(exp(x))`` along the last axis.
+
+    Parameters
+    ----------
+    x : array, shape (..., classes), real floating
+        Not infinite in the positive.
+
+    Returns
+    -------
+    array, shape and dtype of `x`
+        Each row sums to 1, whatever its scale, and depends on its own row alone.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> from gradlab import nn
+    >>> nn.softmax(gl.asarray([[0.0, 0.0], [1000.0, 0.0]]))
+    array([[0.5, 0.5],
+           [1. , 0. ]])
+    """
+    xp = namespace(x)
+    e = xp.exp(x - xp.max(x, axis=-1, keepdims=True))
+    return e / xp.sum(e, axis=-1, keepdims=True)
+
+
+def softmax_cross_entropy(logits: Array, t: Any, /) -> Array:
+    """Cross-entropy of the softmax of `logits`, the mean over the batch.
+
+    Parameters
+    ----------
+    logits : array, shape (n, classes) or (classes,)
+        Real floating, finite: scores before the softmax.
+    t : array, list or int
+        Labels, 1-D integers, or 2-D rows of probabilities. For one sample: an integer, or a row.
+
+    Returns
+    -------
+    array, shape ()
+        ``-sum_k t_k log p_k``, computed from the logits: it neither overflows nor turns infinite
+        where ``p_k`` rounds to 0. In the dtype of `logits`.
+
+    Raises
+    ------
+    ValueError
+        If `t` is neither, or a label is out of range.
+    TypeError
+        If `logits` is not real floating, or `t` is of another library.
+
+    Notes
+    -----
+    To check `t` waits for the device, once.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> from gradlab import nn
+    >>> float(nn.softmax_cross_entropy(gl.asarray([1000.0, 0.0]), 1))
+    1000.0
+    """
+    logits = _scores(logits, "logits")
+    return cross_entropy_of_rows(logits, targets(t, logits.shape, logits))
+
+
+def cross_entropy_of_rows(logits: Array, rows: Array) -> Array:
+    """Mean cross-entropy, shape (), of logits and rows of probabilities of one shape and dtype."""
+    xp = namespace(logits, rows)
+    z = logits - xp.max(logits, axis=-1, keepdims=True)
+    minus_log_p = xp.log(xp.sum(xp.exp(z), axis=-1, keepdims=True)) - z
+    return xp.asarray(xp.mean(xp.sum(rows * minus_log_p, axis=-1)))
+
+
+def accuracy(scores: Array, t: Any, /) -> Array:
+    """Part of the samples whose largest score is that of their class.
+
+    Parameters
+    ----------
+    scores : array, shape (n, classes) or (classes,)
+        Logits or probabilities. Of equal scores the first one counts.
+    t : array, list or int
+        As for `softmax_cross_entropy`; of a row, the largest probability is the class.
+
+    Returns
+    -------
+    array, shape ()
+        Between 0 and 1, in the dtype of `scores`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `softmax_cross_entropy`.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> from gradlab import nn
+    >>> scores = gl.asarray([[0.2, 0.8], [0.7, 0.3], [0.5, 0.5], [0.1, 0.9]])
+    >>> float(nn.accuracy(scores, [1, 0, 0, 0]))
+    0.75
+    """
+    scores = _scores(scores, "scores")
+    return accuracy_of_rows(scores, targets(t, scores.shape, scores, "scores"))
+
+
+def accuracy_of_rows(scores: Array, rows: Array) -> Array:
+    """Accuracy, shape (), of scores against rows of probabilities of one shape."""
+    xp = namespace(scores, rows)
+    hits = xp.argmax(scores, axis=-1) == xp.argmax(rows, axis=-1)
+    return xp.asarray(xp.mean(xp.astype(xp.asarray(hits), scores.dtype)))
+
+
+def _scores(scores: Any, called: str) -> Array:
+    scores = ensure_array(scores)
+    if not namespace(scores).isdtype(scores.dtype, "real floating"):
+        msg = f"`{called}` must be real floating: got {scores.dtype}"
+        raise TypeError(msg)
+    return scores

@@ -1,0 +1,171 @@
+"""The command line: what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from gradlab import cli
+
+QUICK = ("train", "--epochs", "1", "--hidden", "3", "--batch-size", "500")
+
+
+def run(*arguments, **environment):
+    """Run the program as a user would; its exit status, output and errors."""
+    keep = {k: v for k, v in os.environ.items() if not k.startswith("GRADLAB")}
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "gradlab", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**keep, **environment},
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_training_reports_backend_data_epochs_and_test_accuracy(capsys):
+    assert cli.main([*QUICK, "--epochs", "2"]) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert lines[0] == "backend   numpy, float64 (from default)"
+    assert "1437 samples to train on, 360 to test, 64 features" in lines[1]
+    assert "64-3-10, 235 parameters, numerical gradients" in lines[2]
+    assert [line.split()[1] for line in lines if line.startswith("epoch")] == ["1", "2"]
+    assert lines[-1].startswith("test accuracy 0.")
+    assert err == ""
+
+
+def test_json_is_one_object_and_nothing_else(capsys):
+    assert cli.main([*QUICK, "--json", "--seed", "7", "--dtype", "float32"]) == 0
+    out, err = capsys.readouterr()
+    result = json.loads(out)
+    assert err == ""
+    assert (result["seed"], result["dtype"], result["network"]) == (7, "float32", "64-3-10")
+    assert len(result["loss"]) == len(result["accuracy"]) == len(result["seconds"]) == 1
+    assert 0 <= result["test_accuracy"] <= 1
+
+
+def test_a_terminal_gets_a_bar_and_no_lines(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert cli.main([*QUICK]) == 0
+    out, err = capsys.readouterr()
+    assert "epoch " not in out
+    assert "%|" in err
+
+
+def test_the_same_training_runs_on_the_strict_standard(capsys):
+    assert cli.main([*QUICK, "--json"]) == 0
+    on_numpy = json.loads(capsys.readouterr().out)
+    status, out, err = run(*QUICK, "--json", GRADLAB_BACKEND="array_api_strict:device1")
+    assert (status, err) == (0, "")
+    on_strict = json.loads(out)
+    assert on_strict["backend"] == "array_api_strict:device1"
+    assert on_strict["loss"] == pytest.approx(on_numpy["loss"], rel=1e-9)
+
+
+def test_the_option_wins_over_the_environment(capsys, monkeypatch):
+    monkeypatch.setenv("GRADLAB_BACKEND", "nonsense")
+    assert cli.main([*QUICK, "--backend", "numpy"]) == 0
+    assert "backend   numpy, float64 (from use_backend)" in capsys.readouterr().out
+
+
+def test_divergence_ends_with_three_and_names_the_rate():
+    status, _, err = run(*QUICK, "--lr", "1e6", "--epochs", "5")
+    assert status == 3
+    assert "lr" in err
+    assert "1e+06" in err or "1000000" in err
+    assert "Traceback" not in err
+
+
+MISTAKES = {
+    "unknown backend": (("train",), {"GRADLAB_BACKEND": "cupi"}, "did you mean 'cupy'?"),
+    "unknown dtype": (("train",), {"GRADLAB_DTYPE": "float16"}, "GRADLAB_DTYPE must be"),
+    "missing data": (("train", "--data", "no/such/folder"), {}, "no/such/folder"),
+    "negative rate": (("train", "--lr", "-1"), {}, "must be positive and finite: got -1"),
+    "half a unit": (("train", "--hidden", "1.5"), {}, "--hidden: invalid"),
+    "no epochs": (("train", "--epochs", "0"), {}, "must be positive: got 0"),
+    "negative seed": (("train", "--seed", "-1"), {}, "must not be negative: got -1"),
+    "no command": ((), {}, "command"),
+}
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+def test_a_mistake_ends_with_two_and_no_traceback(what):
+    arguments, environment, message = MISTAKES[what]
+    status, out, err = run(*arguments, **environment)
+    assert status == 2
+    assert message in err
+    assert "Traceback" not in out + err
+    assert len(err.strip().splitlines()[-1]) > 10
+
+
+@pytest.mark.skipif(
+    subprocess.run(
+        [sys.executable, "-c", "import gradlab as gl; gl.use_backend('cupy').__enter__()"],
+        capture_output=True,
+        check=False,
+    ).returncode
+    == 0,
+    reason="CuPy works on this machine",
+)
+def test_a_gpu_that_is_not_there_gets_one_helpful_line():
+    status, out, err = run("train", GRADLAB_BACKEND="cupy")
+    assert status == 2
+    assert out == ""
+    (line,) = err.splitlines()
+    assert "cupy" in line
+    assert "choose numpy" in line
+
+
+def test_an_interrupted_training_reports_what_was_reached(capsys, monkeypatch):
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gradlab.training.fit.value_and_gradient", interrupted)
+    assert cli.main([*QUICK]) == 130
+    assert "test accuracy" in capsys.readouterr().out
+
+
+def test_the_doctor_says_what_is_selected_and_what_works(capsys):
+    assert cli.main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "selected          numpy, float64 (from default)" in out
+    assert "array_api_strict" in out
+    assert "device no_float64" in out
+    assert cli.main(["doctor", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["selected"]["backend"] == "numpy"
+    assert report["backends"]["numpy"]["usable"]
+
+
+def test_the_doctor_fails_where_the_selection_cannot_work(capsys, monkeypatch):
+    monkeypatch.setenv("GRADLAB_BACKEND", "nonsense")
+    assert cli.main(["doctor"]) == 1
+    assert "selected          none: unknown backend 'nonsense'" in capsys.readouterr().out
+
+
+def test_the_doctor_shows_memory_fallbacks_and_warnings(capsys, monkeypatch):
+    device = {"device": 0, "name": "NVIDIA H200", "free": 2**30, "total": 4 * 2**30}
+    report = {
+        "selected": {"backend": "numpy", "dtype": "float64", "source": "x", "fallback": "no GPU"},
+        "backends": {"cupy": {"usable": True, "version": "14", "devices": [device]}},
+        "warnings": ["several wheels"],
+        "versions": {"python": "3.11"},
+    }
+    monkeypatch.setattr(cli, "examine", lambda: report)
+    assert cli.main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "not the GPU, because no GPU" in out
+    assert "device 0: NVIDIA H200, 1.0 of 4.0 GiB free" in out
+    assert "warning           several wheels" in out
+
+
+def test_help_names_every_option():
+    status, out, _ = run("train", "--help")
+    assert status == 0
+    for option in ("hidden", "epochs", "lr", "batch-size", "gradient", "seed", "backend", "dtype"):
+        assert f"--{option}" in out

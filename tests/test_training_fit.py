@@ -1,0 +1,363 @@
+"""The mini-batch loop: what it learns, what it keeps, what it leaves alone, how it ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import gradlab as gl
+from gradlab import tree
+from gradlab.nn import TwoLayerNetwork
+from gradlab.optimizers import SGD
+from gradlab.training import fit, loop
+
+# Two clouds of points, ten of each, that a line separates.
+RNG = np.random.default_rng(5)
+X = np.concatenate([RNG.normal(-2, 0.5, (10, 2)), RNG.normal(2, 0.5, (10, 2))])
+LABELS = np.repeat([0, 1], 10)
+
+
+def make(**options):
+    return TwoLayerNetwork(2, 2, 2, "glorot", seed=1, **options)
+
+
+def data():
+    return gl.asarray(X.tolist()), gl.asarray(LABELS)
+
+
+def on_host(params):
+    return {key: np.array(gl.to_numpy(value)) for key, value in params.items()}
+
+
+@pytest.fixture
+def cheap(monkeypatch):
+    """Gradients of one: what a step costs and does is then plain, whatever the loss."""
+
+    def value_and_gradient(f, params):
+        ones = tree.map(lambda p: p * 0 + 1, params)
+        return f(params), ones
+
+    monkeypatch.setattr(loop, "value_and_gradient", value_and_gradient)
+
+
+def test_separable_data_are_learnt(backend):
+    network = make()
+    x, t = data()
+    history = fit(network, x, t, epochs=8, batch_size=6, optimizer=SGD(1.0))
+    assert history.stop_reason == "finished"
+    assert history.accuracy[-1] == 1.0
+    assert float(network.accuracy(x, t)) == 1.0
+    assert history.loss[-1] < 0.2 < history.loss[0]
+    assert len(history.train_loss_list) == 8 * 4
+    assert len(history.loss) == len(history.accuracy) == len(history.seconds) == 8
+    assert all(type(loss) is float for loss in history.train_loss_list)
+    assert all(seconds > 0 for seconds in history.seconds)
+
+
+def test_the_same_seed_gives_the_same_training_on_every_backend(backend):
+    network = make()
+    history = fit(network, *data(), epochs=2, batch_size=8, seed=4)
+    with gl.use_backend("numpy", dtype="float64"):
+        reference = make()
+        truth = fit(reference, *data(), epochs=2, batch_size=8, seed=4)
+    rtol = 1e-3 if backend.dtype == "float32" else 1e-9
+    np.testing.assert_allclose(history.train_loss_list, truth.train_loss_list, rtol=rtol)
+    assert history.accuracy == pytest.approx(truth.accuracy)
+    for key, value in network.params.items():
+        assert value.device == gl.asarray(0.0).device
+        expected = gl.to_numpy(reference.params[key])
+        np.testing.assert_allclose(gl.to_numpy(value), expected, rtol=rtol, atol=10 * rtol**2)
+
+
+def test_a_full_batch_is_gradient_descent_on_the_whole_loss(backend):
+    network, by_hand = make(), make()
+    x, t = data()
+    history = fit(network, x, t, steps=3, batch_size=1000, optimizer=SGD(0.5))
+    losses = []
+    for _ in range(3):
+        losses.append(float(by_hand.loss(x, t)))
+        grad = by_hand.numerical_gradient(x, t)
+        for key in grad:
+            by_hand.params[key] = by_hand.params[key] - 0.5 * grad[key]
+    rtol, atol = (1e-3, 1e-3) if backend.dtype == "float32" else (1e-7, 1e-9)
+    np.testing.assert_allclose(history.train_loss_list, losses, rtol=rtol)
+    assert history.loss == pytest.approx(history.train_loss_list)
+    for key, value in on_host(by_hand.params).items():
+        np.testing.assert_allclose(gl.to_numpy(network.params[key]), value, rtol=rtol, atol=atol)
+
+
+class Recorder:
+    """A network that learns nothing, and writes down the samples of each batch."""
+
+    def __init__(self, n):
+        self.params = {"w": np.zeros(1)}
+        self.x = np.arange(float(n))[:, None]
+        self.t = np.tile([1.0, 0.0], (n, 1))
+        self.batches = []
+
+    def prepare(self, x, t):
+        return x, t
+
+    def loss_at(self, params, x, rows):
+        self.batches.append(x[:, 0].tolist())
+        return np.asarray(np.mean(x) + params["w"][0] * 0)
+
+    def accuracy_at(self, params, x, rows):
+        return np.asarray(0.5)
+
+    def fit(self, **options):
+        return fit(self, self.x, self.t, **options)
+
+
+def test_every_epoch_sees_each_sample_once_in_a_new_order(cheap):
+    network = Recorder(7)
+    history = network.fit(epochs=3, batch_size=3, optimizer=SGD(1e-9))
+    assert [len(batch) for batch in network.batches] == [3, 3, 1] * 3
+    epochs = [sum(network.batches[i : i + 3], []) for i in (0, 3, 6)]
+    assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    assert history.train_loss_list == [float(np.mean(batch)) for batch in network.batches]
+    assert history.loss == pytest.approx([3.0] * 3)  # each sample weighs the same: mean of 0 .. 6
+
+
+def test_batches_are_drawn_with_replacement_where_asked(cheap):
+    network = Recorder(7)
+    history = network.fit(epochs=4, batch_size=3, replace=True)
+    assert [len(batch) for batch in network.batches] == [3] * 12
+    drawn = sum(network.batches, [])
+    assert set(drawn) <= set(range(7))
+    assert len(set(drawn[:9])) < 9
+    assert len(history.loss) == 4
+
+
+def test_steps_count_in_total_and_may_end_within_an_epoch(cheap):
+    network = Recorder(7)
+    history = network.fit(steps=5, batch_size=3, optimizer=SGD(1e-9))
+    assert [len(batch) for batch in network.batches] == [3, 3, 1, 3, 3]
+    assert len(history.train_loss_list) == 5
+    assert len(history.loss) == len(history.accuracy) == len(history.seconds) == 2
+    assert history.loss[1] == pytest.approx(np.mean(sum(network.batches[3:], [])))
+
+
+def test_the_seed_decides_the_batches_and_is_kept(cheap):
+    def batches(seed):
+        network = Recorder(7)
+        return network.fit(epochs=2, batch_size=3, seed=seed).seed, network.batches
+
+    assert batches(1) == batches(1) == batches(gl.backend.random.Generator(1))
+    assert batches(1)[1] != batches(2)[1]
+    drawn, first = batches(None)
+    assert batches(drawn)[1] == first
+
+
+def test_integers_are_cast_once():
+    x = np.asarray([[0, 1], [2, 3], [4, 5]], dtype=np.uint8)
+    network, floats = make(dtype="float32"), make(dtype="float32")
+    fit(network, x, [0, 1, 1], steps=2, batch_size=2)
+    fit(floats, x.astype(np.float32), [0, 1, 1], steps=2, batch_size=2)
+    for key, value in network.params.items():
+        assert value.dtype == np.float32
+        np.testing.assert_array_equal(value, floats.params[key])
+
+
+def test_the_callers_arrays_stay_as_they_are(backend):
+    network = make()
+    x, t = data()
+    held = dict(network.params)
+    before = on_host(held)
+    own = network.params
+    fit(network, x, t, steps=2, batch_size=5)
+    assert network.params is own
+    for key, value in held.items():
+        assert network.params[key] is not value
+        np.testing.assert_array_equal(gl.to_numpy(value), before[key])
+    np.testing.assert_allclose(gl.to_numpy(x), X, rtol=1e-6)
+    np.testing.assert_array_equal(gl.to_numpy(t), LABELS)
+
+
+def test_callbacks_see_the_history_and_a_true_return_stops(cheap):
+    seen, also = [], []
+
+    def stop(history):
+        seen.append((len(history.loss), history.stop_reason))
+        return len(history.loss) == 2
+
+    history = Recorder(4).fit(epochs=9, batch_size=2, callbacks=[stop, also.append])
+    assert seen == [(1, None), (2, None)]
+    assert also == [history, history]
+    assert history.stop_reason == "callback"
+    assert len(history.train_loss_list) == 4
+
+
+def test_a_change_that_a_callback_makes_is_trained_on(cheap):
+    network = Recorder(4)
+
+    def reset(history):
+        network.params["w"] = np.full(1, 100.0)
+
+    network.fit(epochs=2, batch_size=4, optimizer=SGD(1.0), callbacks=[reset])
+    assert network.params["w"] == [100.0]
+    network.fit(epochs=1, batch_size=4, optimizer=SGD(1.0))
+    assert network.params["w"] == [99.0]
+
+
+def test_an_interrupt_returns_what_was_reached(backend, monkeypatch):
+    real, calls = loop.value_and_gradient, []
+
+    def interrupted(f, params):
+        calls.append(params)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return real(f, params)
+
+    monkeypatch.setattr(loop, "value_and_gradient", interrupted)
+    network, reference = make(), make()
+    history = fit(network, *data(), epochs=9, batch_size=6)
+    monkeypatch.undo()
+    assert history.stop_reason == "interrupted"
+    assert len(history.train_loss_list) == 5  # a whole epoch of four, and one step
+    assert len(history.loss) == len(history.accuracy) == 1
+    truth = fit(reference, *data(), steps=5, batch_size=6)
+    assert history.train_loss_list == truth.train_loss_list
+    for key, value in on_host(reference.params).items():
+        np.testing.assert_array_equal(gl.to_numpy(network.params[key]), value)
+
+
+def test_an_interrupt_before_the_first_step_leaves_an_empty_history(monkeypatch):
+    def interrupted(f, params):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "value_and_gradient", interrupted)
+    history = fit(make(), *data(), epochs=1)
+    assert (history.stop_reason, history.train_loss_list, history.loss) == ("interrupted", [], [])
+
+
+def test_an_exception_passes_and_leaves_the_last_complete_step():
+    network, reference = make(), make()
+
+    def broken(history):
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        fit(network, *data(), epochs=3, batch_size=8, callbacks=[broken])
+    fit(reference, *data(), epochs=1, batch_size=8)
+    for key, value in reference.params.items():
+        np.testing.assert_array_equal(network.params[key], value)
+
+
+def test_nothing_is_printed_unless_asked_for(cheap, capsys):
+    Recorder(4).fit(epochs=2, batch_size=2)
+    assert capsys.readouterr() == ("", "")
+    Recorder(4).fit(epochs=2, batch_size=2, progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "4/4" in err
+    assert "step/s" in err
+
+
+def test_the_bar_is_imported_where_it_is_shown():
+    code = "import sys, gradlab.training; sys.exit('tqdm' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
+
+
+MISTAKES = {
+    "neither": ({}, ValueError, "exactly one of `epochs` and `steps`: got epochs=None, steps=No"),
+    "both": ({"epochs": 1, "steps": 1}, ValueError, "exactly one of `epochs` and `steps`"),
+    "no epochs": ({"epochs": 0}, ValueError, "`epochs` must be a positive integer: got 0"),
+    "half a step": ({"steps": 0.5}, ValueError, "`steps` must be a positive integer: got 0.5"),
+    "batch": ({"steps": 1, "batch_size": 0}, ValueError, "`batch_size` must be a positive integer"),
+    "gradient": ({"steps": 1, "gradient": "x"}, ValueError, "must be one of 'numerical': got 'x'"),
+    "seed": ({"steps": 1, "seed": -1}, ValueError, "`seed` must be"),
+    "a rate": ({"steps": 1, "optimizer": 0.1}, TypeError, r"such as SGD\(0.1\): got 0.1"),
+    "a class": ({"steps": 1, "optimizer": SGD}, TypeError, "`optimizer` must be an update rule"),
+    "a function": ({"steps": 1, "callbacks": print}, TypeError, "`callbacks` must be a sequence"),
+    "a string": ({"steps": 1, "callbacks": "ab"}, TypeError, "`callbacks` must be a sequence"),
+}
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+def test_a_bad_option_is_refused_before_any_work(monkeypatch, what):
+    options, kind, message = MISTAKES[what]
+    monkeypatch.setattr(loop, "value_and_gradient", None)
+    with pytest.raises(kind, match=message):
+        fit(make(), *data(), **options)
+
+
+def test_bad_data_are_refused_before_any_work(backend, monkeypatch):
+    monkeypatch.setattr(loop, "value_and_gradient", None)
+    network, (x, t) = make(), data()
+    with pytest.raises(ValueError, match="`x` has 20 samples and `t` has 19"):
+        fit(network, x, t[:19], epochs=1)
+    with pytest.raises(ValueError, match=r"the network has 2 inputs: got shape \(20, 1\)"):
+        fit(network, x[:, :1], t, epochs=1)
+    with pytest.raises(ValueError, match="between 0 and 1, .*: got 2"):
+        fit(network, x, t + 1, epochs=1)
+    with pytest.raises(ValueError, match="`x` must be a batch of shape .* one sample"):
+        fit(network, x[0, :], 1, epochs=1)
+    with pytest.raises(ValueError, match="`x` must be a batch"):
+        fit(network, x[:0, :], t[:0], epochs=1)
+    for other in (TwoLayerNetwork, None, {"W1": x}):
+        with pytest.raises(TypeError, match="`network` must be a network"):
+            fit(other, x, t, epochs=1)
+
+
+def test_parameters_that_cannot_learn_are_refused_before_any_work(monkeypatch):
+    monkeypatch.setattr(loop, "value_and_gradient", None)
+    network = make()
+    network.params["b1"] = np.zeros(2, dtype=int)
+    with pytest.raises(TypeError, match=r"`params\['b1'\]` must be real floating"):
+        fit(network, *data(), epochs=1)
+
+
+WAITS = ("__bool__", "__float__", "__int__", "__index__", "__complex__", "__array__", "__dlpack__")
+
+
+@pytest.fixture
+def count_waits(monkeypatch):
+    """Run a training on array-api-strict and count what would make a host wait for its device.
+
+    Conversions of an array to a Python or NumPy value, and copies to the host by gradlab. Index
+    arrays, which `take` needs, travel the other way and are not counted; nor is what NumPy does
+    inside array-api-strict.
+    """
+    strict = pytest.importorskip("array_api_strict")
+    count = []
+
+    def counted(function):
+        def call(*args, **options):
+            count.append(function)
+            return function(*args, **options)
+
+        return call
+
+    kind = type(strict.asarray(0.0))
+    for name in WAITS:
+        if hasattr(kind, name):
+            monkeypatch.setattr(kind, name, counted(getattr(kind, name)))
+    module = "gradlab.backend.on_strict.to_host"
+    monkeypatch.setattr(module, counted(gl.backend.on_strict.to_host))
+
+    def run(**options):
+        with gl.use_backend("array_api_strict:device1"):
+            network, (x, t) = make(), data()
+            count.clear()
+            fit(network, x, t, epochs=1, optimizer=SGD(1e-3), **options)
+        return len(count)
+
+    return run
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_waits_for_the_device_do_not_grow_with_the_steps_of_an_epoch(cheap, count_waits, replace):
+    """With a stub for the gradient: what is counted is the loop, the network, the optimiser."""
+    few = count_waits(batch_size=20, replace=replace)
+    many = count_waits(batch_size=1, replace=replace)
+    assert few == many == 2  # the labels are checked, then the epoch's losses are fetched
+
+
+def test_a_numerical_gradient_waits_once_and_nothing_else_in_a_step_does(count_waits):
+    """Its warning of a constant function asks the device once for each gradient."""
+    assert count_waits(batch_size=5) - count_waits(batch_size=20) == 4 - 1
