@@ -125,7 +125,7 @@ def test_an_interrupted_training_reports_what_was_reached(capsys, monkeypatch):
     def interrupted(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gradlab.training.fit.value_and_gradient", interrupted)
+    monkeypatch.setattr("gradlab.training.loop.value_and_gradient", interrupted)
     assert cli.main([*QUICK]) == 130
     assert "test accuracy" in capsys.readouterr().out
 

@@ -92,7 +92,7 @@ def test_a_sample_refuses_any_other_target(xp, like, what):
 
 @pytest.mark.parametrize("t", [2.0, None, "2", True, np.float64(1)])
 def test_what_is_no_array_must_be_an_integer(like, t):
-    with pytest.raises(ValueError, match="`t` must be an array, or the label of one sample"):
+    with pytest.raises(ValueError, match=r"`t` must be an array, or the label of one sample"):
         targets(t, (3,), like)
 
 
@@ -132,7 +132,7 @@ def test_samples_of_another_shape_are_refused_with_a_cure(xp, like):
 
 
 def test_complex_samples_are_refused(xp, like):
-    with pytest.raises(TypeError, match="`x` must hold real numbers: got .*complex64"):
+    with pytest.raises(TypeError, match=r"`x` must hold real numbers: got .*complex64"):
         samples(xp.zeros((1, 2), dtype=xp.complex64), 2, like)
 
 

@@ -159,7 +159,7 @@ def test_accuracy_against_the_largest_score_is_one(x):
 
 
 def test_scores_must_be_real_floating(xp):
-    with pytest.raises(TypeError, match="`logits` must be real floating: got .*int64"):
+    with pytest.raises(TypeError, match=r"`logits` must be real floating: got .*int64"):
         nn.softmax_cross_entropy(xp.asarray([[1, 2]]), xp.asarray([1]))
     with pytest.raises(TypeError, match="`scores` must be real floating"):
         nn.accuracy(xp.asarray([[1, 2]]), xp.asarray([1]))

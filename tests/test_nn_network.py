@@ -233,7 +233,7 @@ def test_bad_samples_and_targets_are_refused_before_any_work(backend):
     for method in (network.loss, network.accuracy, network.numerical_gradient, network.objective):
         with pytest.raises(ValueError, match=r"the network has 4 inputs: got shape \(5, 3\)"):
             method(x[:, :3], gl.asarray(LABELS))
-        with pytest.raises(ValueError, match="between 0 and 2, .* got 3"):
+        with pytest.raises(ValueError, match=r"between 0 and 2, .* got 3"):
             method(x, gl.asarray(LABELS + 1))
         with pytest.raises(ValueError, match="`x` has 4 samples and `t` has 5"):
             method(x[:4, :], gl.asarray(LABELS))

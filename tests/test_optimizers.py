@@ -66,7 +66,7 @@ def test_a_schedule_is_asked_for_each_step_from_zero():
 
 @pytest.mark.parametrize("lr", [0, -0.1, float("nan"), float("inf"), "0.1", None, True, np.ones(1)])
 def test_a_rate_that_is_none_is_refused_and_named(lr):
-    with pytest.raises(ValueError, match="`lr` must be .*: got"):
+    with pytest.raises(ValueError, match=r"`lr` must be .*: got"):
         SGD(lr)
 
 

@@ -22,10 +22,10 @@ class Scripted:
     def prepare(self, x, t):
         return x, t
 
-    def loss_at(self, params, x, rows):
+    def loss_at(self, params, x, rows):  # noqa: ARG002
         return np.asarray(next(self.losses))
 
-    def accuracy_at(self, params, x, rows):
+    def accuracy_at(self, params, x, rows):  # noqa: ARG002
         return np.asarray(0.5)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -101,11 +102,11 @@ class Recorder:
     def prepare(self, x, t):
         return x, t
 
-    def loss_at(self, params, x, rows):
+    def loss_at(self, params, x, rows):  # noqa: ARG002
         self.batches.append(x[:, 0].tolist())
         return np.asarray(np.mean(x) + params["w"][0] * 0)
 
-    def accuracy_at(self, params, x, rows):
+    def accuracy_at(self, params, x, rows):  # noqa: ARG002
         return np.asarray(0.5)
 
     def fit(self, **options):
@@ -116,7 +117,7 @@ def test_every_epoch_sees_each_sample_once_in_a_new_order(cheap):
     network = Recorder(7)
     history = network.fit(epochs=3, batch_size=3, optimizer=SGD(1e-9))
     assert [len(batch) for batch in network.batches] == [3, 3, 1] * 3
-    epochs = [sum(network.batches[i : i + 3], []) for i in (0, 3, 6)]
+    epochs = [list(chain(*network.batches[i : i + 3])) for i in (0, 3, 6)]
     assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 3
     assert history.train_loss_list == [float(np.mean(batch)) for batch in network.batches]
@@ -127,7 +128,7 @@ def test_batches_are_drawn_with_replacement_where_asked(cheap):
     network = Recorder(7)
     history = network.fit(epochs=4, batch_size=3, replace=True)
     assert [len(batch) for batch in network.batches] == [3] * 12
-    drawn = sum(network.batches, [])
+    drawn = list(chain(*network.batches))
     assert set(drawn) <= set(range(7))
     assert len(set(drawn[:9])) < 9
     assert len(history.loss) == 4
@@ -139,7 +140,7 @@ def test_steps_count_in_total_and_may_end_within_an_epoch(cheap):
     assert [len(batch) for batch in network.batches] == [3, 3, 1, 3, 3]
     assert len(history.train_loss_list) == 5
     assert len(history.loss) == len(history.accuracy) == len(history.seconds) == 2
-    assert history.loss[1] == pytest.approx(np.mean(sum(network.batches[3:], [])))
+    assert history.loss[1] == pytest.approx(np.mean(list(chain(*network.batches[3:]))))
 
 
 def test_the_seed_decides_the_batches_and_is_kept(cheap):
@@ -239,9 +240,9 @@ def test_an_exception_passes_and_leaves_the_last_complete_step():
     network, reference = make(), make()
 
     def broken(history):
-        raise OSError("disk full")
+        raise FileNotFoundError
 
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(FileNotFoundError):
         fit(network, *data(), epochs=3, batch_size=8, callbacks=[broken])
     fit(reference, *data(), epochs=1, batch_size=8)
     for key, value in reference.params.items():
@@ -293,9 +294,9 @@ def test_bad_data_are_refused_before_any_work(backend, monkeypatch):
         fit(network, x, t[:19], epochs=1)
     with pytest.raises(ValueError, match=r"the network has 2 inputs: got shape \(20, 1\)"):
         fit(network, x[:, :1], t, epochs=1)
-    with pytest.raises(ValueError, match="between 0 and 1, .*: got 2"):
+    with pytest.raises(ValueError, match=r"between 0 and 1, .*: got 2"):
         fit(network, x, t + 1, epochs=1)
-    with pytest.raises(ValueError, match="`x` must be a batch of shape .* one sample"):
+    with pytest.raises(ValueError, match=r"`x` must be a batch of shape .* one sample"):
         fit(network, x[0, :], 1, epochs=1)
     with pytest.raises(ValueError, match="`x` must be a batch"):
         fit(network, x[:0, :], t[:0], epochs=1)
@@ -319,26 +320,28 @@ WAITS = ("__bool__", "__float__", "__int__", "__index__", "__complex__", "__arra
 def count_waits(monkeypatch):
     """Run a training on array-api-strict and count what would make a host wait for its device.
 
-    Conversions of an array to a Python or NumPy value, and copies to the host by gradlab. Index
-    arrays, which `take` needs, travel the other way and are not counted; nor is what NumPy does
-    inside array-api-strict.
+    Counted are conversions of an array to a value of Python or NumPy, and copies to the host by
+    gradlab (with what these convert, once). Indices of batches travel the other way and are not.
     """
     strict = pytest.importorskip("array_api_strict")
-    count = []
+    count, within = [], []
 
     def counted(function):
         def call(*args, **options):
-            count.append(function)
-            return function(*args, **options)
+            if not within:
+                count.append(function)
+            within.append(function)
+            try:
+                return function(*args, **options)
+            finally:
+                within.pop()
 
         return call
 
     kind = type(strict.asarray(0.0))
     for name in WAITS:
-        if hasattr(kind, name):
-            monkeypatch.setattr(kind, name, counted(getattr(kind, name)))
-    module = "gradlab.backend.on_strict.to_host"
-    monkeypatch.setattr(module, counted(gl.backend.on_strict.to_host))
+        monkeypatch.setattr(kind, name, counted(getattr(kind, name)))
+    monkeypatch.setattr("gradlab.backend.on_strict.to_host", counted(gl.backend.on_strict.to_host))
 
     def run(**options):
         with gl.use_backend("array_api_strict:device1"):

@@ -1,4 +1,4 @@
-"""The traced array, the graph it records, and the two ways through that graph.
+"""The traced array, and the graph of nodes that it records.
 
 An `Array` is a mutable reference to immutable data: ``x[k] = v`` and ``x += v`` rebind it, so that
 what a node has saved never changes. Its data are what one trace less would have computed on: an
@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from gradlab.autodiff import structural  # noqa: F401  (fills the table, as the next line does)
-from gradlab.autodiff.elementwise import conj, is_complex_dtype
 from gradlab.autodiff.rule import RULES, Rule
 from gradlab.backend import is_array, namespace, snapshot
 
@@ -27,10 +26,11 @@ __all__ = [
     "Node",
     "apply",
     "constant",
+    "inner_namespace",
     "lift",
+    "namespace_source",
     "new_level",
-    "pull",
-    "push",
+    "plain",
     "record",
 ]
 
@@ -38,6 +38,10 @@ Node = tuple[Any, ...]
 # serial number, level of the trace, rule, which arguments were traced, their nodes, what the
 # pulls need (arguments, then result), options of the call, shape and dtype of the result
 SERIAL, LEVEL, RULE, ARGNUMS, PARENTS, SAVED, OPTIONS, SHAPE, DTYPE = range(9)
+
+# What gives the namespace of traced arrays for that of a library: namespace.py enters it here,
+# for it is written over this module.
+namespace_source: list[Callable[[Any], Any]] = []
 
 _serial = itertools.count(1).__next__  # of nodes and levels: later ones are larger
 _new = object.__new__
@@ -110,14 +114,13 @@ def apply(rule: Rule, operands: Sequence[Any], options: dict[str, Any]) -> Array
                 parents.append(x._node)
         else:
             inner.append(_frozen(x))
-    xp = _inner_namespace(inner)
+    xp = inner_namespace(inner)
     if rule.arity == 0:
         result = rule.forward(xp, inner, **options)
     else:
         result = rule.forward(xp, *inner, **options)
     if not parents:
         return constant(result)
-    argnums = tuple(argnums)
     needed = rule.needed(argnums)
     saved = tuple(
         (_saved(x, operand) if k in needed else None)
@@ -126,203 +129,20 @@ def apply(rule: Rule, operands: Sequence[Any], options: dict[str, Any]) -> Array
     saved = (*saved, result if max(rule.arity, 1) in needed else None)
     out = _new(Array)
     out._data, out._alias = result, None
-    fields = (argnums, tuple(parents), saved, {**rule.defaults, **options})
+    fields = (tuple(argnums), tuple(parents), saved, {**rule.defaults, **options})
     out._node = (_serial(), level, rule, *fields, result.shape, result.dtype)
     return out
 
 
-def pull(
-    results: Iterable[tuple[Node, Any]], targets: Sequence[Node], *, nan_safe: bool = False
-) -> list[Any]:
-    """Carry cotangents of results back to the targets; None where a target has no part in them."""
-    pending: dict[int, Any] = {}
-    nodes = _reachable(node for node, _ in results)
-    for node, g in results:
-        _deliver(pending, node, g)
-    found: dict[int, Any] = {}
-    wanted = {node[SERIAL] for node in targets}
-    for node in sorted(nodes.values(), reverse=True, key=operator.itemgetter(SERIAL)):
-        nodes.pop(node[SERIAL])
-        g = pending.pop(node[SERIAL])
-        if node[SERIAL] in wanted:
-            found[node[SERIAL]] = g
-        if node[RULE] is not None:
-            for parent, cotangent in zip(
-                node[PARENTS], _cotangents(node, g, nan_safe=nan_safe), strict=True
-            ):
-                _deliver(pending, parent, cotangent)
-    return [found.get(node[SERIAL]) for node in targets]
-
-
-def push(tangents: Iterable[tuple[Node, Any]], results: Sequence[Node]) -> list[Any]:
-    """Carry tangents of leaves forward to the results; None where a result has no part in them."""
-    known = {node[SERIAL]: t for node, t in tangents}
-    nodes = _reachable(results)
-    for node in sorted(nodes.values(), key=operator.itemgetter(SERIAL)):
-        ts = [known.get(parent[SERIAL]) for parent in node[PARENTS]]
-        if any(t is not None for t in ts):
-            known[node[SERIAL]] = _cast(_pushed(node, ts), node[DTYPE])
-    return [known.get(node[SERIAL]) for node in results]
-
-
-def _reachable(starts: Iterable[Node]) -> dict[int, Node]:
-    nodes: dict[int, Node] = {}
-    stack = list(starts)
-    while stack:
-        node = stack.pop()
-        if node[SERIAL] not in nodes:
-            nodes[node[SERIAL]] = node
-            stack.extend(node[PARENTS])
-    return nodes
-
-
-def _deliver(pending: dict[int, Any], node: Node, g: Any) -> None:
-    if g.shape != node[SHAPE]:
-        g = _summed(g, node[SHAPE])
-    g = _cast(g, node[DTYPE])
-    serial = node[SERIAL]
-    pending[serial] = pending[serial] + g if serial in pending else g
-
-
-def _summed(g: Any, shape: tuple[int, ...]) -> Any:
-    """Sum a cotangent over the axes that broadcasting had added or widened."""
-    xp = namespace(g)
-    added = g.ndim - len(shape)
-    axes = tuple(
-        k for k, n in enumerate(g.shape) if k < added or (shape[k - added] == 1 and n != 1)
-    )
-    return xp.reshape(xp.sum(g, axis=axes, keepdims=True), shape)
-
-
-def _cast(g: Any, dtype: Any) -> Any:
-    if g.dtype == dtype:
-        return g
-    xp = namespace(g)
-    if is_complex_dtype(g.dtype) and not is_complex_dtype(dtype):
-        g = xp.real(g)  # what was real moves only along the real axis
-    return xp.astype(g, dtype, copy=False)
-
-
-def _cotangents(node: Node, g: Any, *, nan_safe: bool = False) -> list[Any]:
-    rule = node[RULE]
-    if not isinstance(rule, Rule):
-        return rule.cotangents(node, g)
-    xp = _inner_namespace((g, *_flat(node[SAVED])))
+def inner_namespace(values: Iterable[Any]) -> Any:
+    """Namespace to compute in with values of one trace less, arrays of a library or traced."""
     found = []
-    for i, parent in zip(node[ARGNUMS], node[PARENTS], strict=True):
-        values = _arguments(node, g, xp, i, parent)
-        k = 0 if rule.arity == 0 else i
-        cotangent = rule.pulls[k](*values)
-        if nan_safe and rule.kind == "elementwise":
-            cotangent = xp.where(g == 0, xp.zeros_like(cotangent), cotangent)
-        found.append(cotangent)
-    return found
-
-
-def _arguments(node: Node, g: Any, xp: Any, i: int, parent: Node) -> list[Any]:
-    rule, saved, options = node[RULE], node[SAVED], node[OPTIONS]
-    values = []
-    for token in rule.plans[0 if rule.arity == 0 else i]:
-        if token == "g":
-            values.append(g)
-        elif isinstance(token, int):
-            values.append(saved[token])
-        elif token == "xp":
-            values.append(xp)
-        elif token == "shape":
-            values.append(parent[SHAPE])
-        elif token == "dtype":
-            values.append(parent[DTYPE])
-        elif token == "i":
-            values.append(i)
-        elif token == "call":
-            values.append(_call)
-        elif token == "through":
-            values.append(_through)
-        else:
-            values.append(options[token])
-    return values
-
-
-def _call(name: str, *operands: Any, **options: Any) -> Any:
-    """Compute a rule's function on inner values, which stay what they are."""
-    if any(type(x) is Array for x in operands):
-        return apply(RULES[name], operands, options)
-    return RULES[name].forward(namespace(*operands), *operands, **options)
-
-
-def _through(f: Callable[[Any, Any], Any], a: Any, g: Any) -> Any:
-    """Cotangent of `a` under ``f(xp, a)``, by a trace of its own."""
-    lifted = lift(a, new_level())
-    result = f(lifted.__array_namespace__(), lifted)
-    return pull([(result._node, g)], [lifted._node])[0]
-
-
-def _pushed(node: Node, ts: list[Any]) -> Any:
-    rule = node[RULE]
-    kind = rule.kind if isinstance(rule, Rule) else "other"
-    if kind == "linear":
-        return _pushed_linear(node, ts)
-    total = None
-    xp = _inner_namespace([t for t in ts if t is not None] + _flat(node[SAVED]))
-    for k, t in enumerate(ts):
-        if t is None:
-            continue
-        i, parent = node[ARGNUMS][k], node[PARENTS][k]
-        if kind == "elementwise":
-            wide = conj(xp.broadcast_to(t, node[SHAPE]))
-            part = conj(rule.pulls[i](*_arguments(node, wide, xp, i, parent)))
-        elif kind == "bilinear":
-            operands = [node[SAVED][0], node[SAVED][1]]
-            operands[i] = t
-            part = rule.forward(xp, *operands, **node[OPTIONS])
-        else:
-            part = _transposed(node, k, t, xp)
-        part = _cast(part, node[DTYPE])
-        total = part if total is None else total + part
-    return total
-
-
-def _pushed_linear(node: Node, ts: list[Any]) -> Any:
-    rule, options = node[RULE], node[OPTIONS]
-    like = next(t for t in ts if t is not None)
-    xp = _inner_namespace(ts)
-    by_argument = dict(zip(node[ARGNUMS], ts, strict=True))
-    if rule.arity == 0:
-        shapes = options["shapes"]
-        operands = [by_argument.get(i) for i in range(len(shapes))]
-    else:
-        shapes = (node[SHAPE], ())[: rule.arity]  # of two, the first is what is assigned to
-        operands = [by_argument.get(i) for i in range(rule.arity)]
-    operands = [
-        xp.zeros(shape, dtype=like.dtype, device=like.device) if t is None else t
-        for t, shape in zip(operands, shapes, strict=True)
-    ]
-    return rule.forward(xp, *([operands] if rule.arity == 0 else operands), **options)
-
-
-def _transposed(node: Node, k: int, t: Any, xp: Any) -> Any:
-    """Push by transposing the pull, which is linear in its cotangent."""
-    zero = xp.zeros(node[SHAPE], dtype=node[DTYPE], device=t.device)
-    lifted = lift(zero, new_level())
-    pulled = constant(_cotangents(node, lifted)[k])
-    if pulled._node is None or pulled._node[LEVEL] != lifted._node[LEVEL]:
-        return zero
-    return pull([(pulled._node, t)], [lifted._node])[0]
-
-
-def _inner_namespace(values: Iterable[Any]) -> Any:
-    plain = []
     for x in values:
         if type(x) is Array:
             return x.__array_namespace__()
         if x is not None and hasattr(x, "dtype"):
-            plain.append(x)
-    return namespace(*plain)
-
-
-def _flat(saved: tuple[Any, ...]) -> list[Any]:
-    return [x for x in saved if hasattr(x, "dtype")]
+            found.append(x)
+    return namespace(*found)
 
 
 def _frozen(x: Any) -> Any:
@@ -369,8 +189,8 @@ def _binary(name: str, op: Callable[[Any, Any], Any]) -> Callable[[Array, Any], 
                 out = _new(Array)
                 out._data, out._alias = y, None
                 saved = (a if left_a else None, other if left_b else None, y if left_y else None)
-                fields = (rule, left, (node,), saved, None, y.shape, y.dtype)
-                out._node = (_serial(), node[LEVEL], *fields)
+                one = (rule, left, (node,), saved, None, y.shape, y.dtype)
+                out._node = (_serial(), node[LEVEL], *one)
                 return out
         if not _is_operand(other):
             return NotImplemented
@@ -478,7 +298,7 @@ class Array:
         raise NotImplementedError(msg)
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
-        return _namespace_of(namespace(plain(self)))
+        return namespace_source[0](namespace(plain(self)))
 
     # --- values
 
@@ -528,7 +348,7 @@ class Array:
     # --- indexing
 
     def __getitem__(self, key: Any) -> Array:
-        key = _plain_key(key)
+        key = self._plain_key(key)
         result = apply(RULES["getitem"], (self,), {"key": key})
         return self.view(result, key) if _is_view_key(key) else result
 
@@ -536,11 +356,11 @@ class Array:
         alias = self._alias
         if alias is not None and alias.family.is_stale:
             written = alias.family.written
-            if written is not None and written[0] is value and written[1] is self:
-                if written[2] is key or written[2] == key:  # y[k] += v, read and written back
+            if written is not None and written[0] is value and written[1] is self:  # y[k] += v
+                if written[2] == key:
                     self._alias = None
-                    value = _frozen(value)
-        key = _plain_key(key)
+                value = _frozen(value)
+        key = self._plain_key(key)
         self._check_castable(value)
         self._rebind(apply(RULES["setitem"], (self, value), {"key": key}))
 
@@ -623,6 +443,19 @@ class Array:
             raise AliasError(msg)
         return self._data
 
+    def _plain_key(self, key: Any) -> Any:
+        """Key of plain arrays that nobody writes to."""
+        if type(key) is tuple:
+            return tuple(self._plain_key(k) for k in key)
+        if type(key) is list:
+            return namespace(plain(self)).asarray(key, device=self.device)
+        if type(key) is not Array:
+            return snapshot(key) if is_array(key) else key
+        if key._node is not None:
+            msg = "a traced array cannot index: it is differentiated in, and indices are integers"
+            raise TypeError(msg)
+        return plain(key)
+
     def _rebind(self, result: Array) -> None:
         """Refer to `result` from now on, in the dtype of before; views of before are stale."""
         self._check_castable(result)
@@ -663,17 +496,6 @@ class Array:
 def _kind_rank(dtype: Any) -> int:
     name = str(dtype)
     return next((k for k, kind in ((0, "bool"), (1, "int"), (2, "float")) if kind in name), 3)
-
-
-def _plain_key(key: Any) -> Any:
-    if type(key) is tuple:
-        return tuple(_plain_key(k) for k in key)
-    if type(key) is not Array:
-        return snapshot(key) if is_array(key) else key
-    if key._node is not None:
-        msg = "a traced array cannot index: its numbers are differentiated in; indices are integers"
-        raise TypeError(msg)
-    return plain(key)
 
 
 def _is_view_key(key: Any) -> bool:

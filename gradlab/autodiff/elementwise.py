@@ -20,7 +20,7 @@ __all__ = ["conj", "is_complex_dtype"]
 
 def is_complex_dtype(dtype: Any) -> bool:
     """Whether a dtype of any library is complex; its name says so everywhere."""
-    return _is_complex(type(dtype), dtype)
+    return _is_complex(type(dtype), dtype)  # type: ignore[arg-type]  # mypy: do types hash?
 
 
 @cache

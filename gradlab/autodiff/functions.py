@@ -19,9 +19,9 @@ from gradlab.autodiff.array import (
     lift,
     new_level,
     plain,
-    pull,
     record,
 )
+from gradlab.autodiff.graph import pull
 from gradlab.backend import is_array, namespace
 
 __all__ = ["checkpoint", "custom_vjp", "stop_gradient"]

@@ -11,8 +11,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from gradlab.autodiff import array
-from gradlab.autodiff.array import Array, apply, constant, plain
+from gradlab.autodiff.array import Array, apply, constant, namespace_source, plain
 from gradlab.autodiff.rule import DISCRETE, RULES, Rule
 from gradlab.backend import is_array, namespace, snapshot
 
@@ -56,20 +55,14 @@ class TracedNamespace:
     def __init__(self, inner: Any) -> None:
         self._inner = inner
         self.__name__ = f"gradlab.autodiff.namespace({inner.__name__})"
-        for name in CONSTANTS:
-            if hasattr(inner, name):
-                setattr(self, name, getattr(inner, name))
-        for name, rule in RULES.items():
-            if hasattr(inner, name):
-                setattr(self, name, _recording(rule))
-        for name in (*DISCRETE, *UNSUPPORTED):
-            if hasattr(inner, name):
-                setattr(self, name, _constant_giving(getattr(inner, name), name))
-        for name in CREATION:
-            setattr(self, name, _constant_giving(getattr(inner, name), name))
-        for name in PLAIN:
-            if hasattr(inner, name):
-                setattr(self, name, _on_plain(getattr(inner, name)))
+        table: dict[str, Any] = {name: _recording(rule) for name, rule in RULES.items()}
+        for name in (*CREATION, *DISCRETE, *UNSUPPORTED):
+            table[name] = _constant_giving(getattr(inner, name, None), name)
+        table |= {name: _on_plain(getattr(inner, name, None)) for name in PLAIN}
+        table |= {name: getattr(inner, name, None) for name in CONSTANTS}
+        for name, value in table.items():
+            if hasattr(inner, name):  # an older library lacks newer functions of the standard
+                setattr(self, name, value)
         for name, function in COMPOSITES.items():
             setattr(self, name, _bound(function, self))
         self.linalg = _Extension(
@@ -104,7 +97,7 @@ def traced_namespace(inner: Any) -> TracedNamespace:
 
 
 _namespaces: dict[int, TracedNamespace] = {}  # by the library's namespace, which lives as long
-array._namespace_of = traced_namespace  # noqa: SLF001  (the one thing that arrays ask of this file)
+namespace_source.append(traced_namespace)
 
 
 def _recording(rule: Rule) -> Callable[..., Any]:
@@ -123,7 +116,7 @@ def _recording(rule: Rule) -> Callable[..., Any]:
     return function
 
 
-def _constant_giving(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+def _constant_giving(function: Any, name: str) -> Callable[..., Any]:
     def call(*args: Any, **options: Any) -> Any:
         if name in UNSUPPORTED and any(type(x) is Array and x._node is not None for x in args):
             msg = f"xp.{name} of a traced array: {UNSUPPORTED[name]}"
@@ -135,7 +128,7 @@ def _constant_giving(function: Callable[..., Any], name: str) -> Callable[..., A
     return call
 
 
-def _on_plain(function: Callable[..., Any]) -> Callable[..., Any]:
+def _on_plain(function: Any) -> Callable[..., Any]:
     return lambda *args, **options: function(*(plain(x) for x in args), **options)
 
 
@@ -202,7 +195,7 @@ def sign(xp: Any, x: Any, /) -> Array:
 
 
 @composite
-def clip(xp: Any, x: Any, /, min: Any = None, max: Any = None) -> Array:  # noqa: A002
+def clip(xp: Any, x: Any, /, min: Any = None, max: Any = None) -> Array:
     out = x
     for bound, beyond in ((min, "__lt__"), (max, "__gt__")):
         if bound is not None:
@@ -361,7 +354,7 @@ def vector_norm(
     *,
     axis: Any = None,
     keepdims: bool = False,
-    ord: float = 2,  # noqa: A002
+    ord: float = 2,
 ) -> Array:
     options = {"axis": axis, "keepdims": keepdims}
     size = xp.abs(x)

@@ -61,7 +61,7 @@ class Rule:
     ) -> None:
         self.name = name
         self.kind: Kind = kind
-        self.pulls = pulls
+        self.pulls: tuple[Any, ...] = pulls
         self.forward = forward
         parameters = list(inspect.signature(forward).parameters.values())[1:]
         is_sequence = parameters[0].name == "arrays"
@@ -85,7 +85,7 @@ class Rule:
             elif name in SPECIAL or name in self.defaults:
                 plan.append(name)
             else:
-                msg = f"rule {self.name!r}: a pull names {name!r}, which is neither saved nor an option"
+                msg = f"rule {self.name!r}: {name!r} of a pull is neither saved nor an option"
                 raise TypeError(msg)
         return tuple(plan)
 

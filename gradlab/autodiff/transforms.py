@@ -20,9 +20,8 @@ from gradlab.autodiff.array import (
     lift,
     new_level,
     plain,
-    pull,
-    push,
 )
+from gradlab.autodiff.graph import pull, push
 from gradlab.backend import ensure_array, fresh, is_array, namespace
 
 __all__ = [
@@ -52,7 +51,7 @@ class _Trace:
         namespace(*(plain(leaf) for leaf in leaves), names=tuple(names))
         self.lifted = [lift(leaf, self.level) for leaf in leaves]
         self.inner = [leaf._data for leaf in self.lifted]
-        self.nodes: list[Node] = [leaf._node for leaf in self.lifted]
+        self.nodes = [node for leaf in self.lifted if (node := leaf._node) is not None]
         self.argument = self.build(self.lifted)
 
     def output(self, result: Any, what: str) -> tuple[Any, Node | None]:
@@ -152,7 +151,7 @@ def value_and_grad(
     (12.0, 4.0, 12.0)
     """
     several = not isinstance(argnums, int)
-    numbers = tuple(argnums) if several else (argnums,)
+    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
 
     @wraps(f)
     def call(*args: Any, **options: Any) -> Any:
@@ -217,7 +216,7 @@ def gradient(f: Callable[[Any], Any], x: tree.Tree, /, *, nan_safe: bool = False
     Examples
     --------
     >>> import gradlab as gl
-    >>> gl.autodiff.gradient(lambda x: (x * x).sum(), gl.asarray([3.0, 4.0]))
+    >>> gl.autodiff.gradient(lambda x: x[0] ** 2 + x[1] ** 2, gl.asarray([3.0, 4.0]))
     array([6., 8.])
     """
     return value_and_gradient(f, x, nan_safe=nan_safe)[1]
@@ -350,8 +349,8 @@ def _real_leaf(leaf: Any, name: str) -> Any:
     x = leaf if type(leaf) is Array else ensure_array(leaf)
     if "float" not in str(x.dtype) and "complex" not in str(x.dtype):
         msg = (
-            f"`{name}` must be floating to be differentiated in: got {x.dtype}; convert it, such as "
-            "by gradlab.asarray(x, 'float64')"
+            f"`{name}` must be floating to be differentiated in: got {x.dtype}; convert it, "
+            "such as by gradlab.asarray(x, 'float64')"
         )
         raise TypeError(msg)
     return x

@@ -70,10 +70,9 @@ def namespace(*arrays: Array, names: tuple[str, ...] = ()) -> Namespace:
 
 def is_array(x: object) -> bool:
     """Whether `x` is an array of any library; scalars, NumPy's too, and lists are not."""
-    return type(x) in _namespace_of_type or (
-        not isinstance(x, np.generic)
-        and (isinstance(x, np.ndarray) or hasattr(x, "__array_namespace__") or _is_torch(x))
-    )
+    if isinstance(x, np.generic):
+        return False
+    return type(x) in _namespace_of_type or hasattr(x, "__array_namespace__") or _is_torch(x)
 
 
 def asarray(obj: Any, dtype: Any = None) -> Array:

@@ -1,0 +1,210 @@
+"""The two ways through a recorded graph: cotangents back, tangents forward."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from gradlab.autodiff.array import (
+    ARGNUMS,
+    DTYPE,
+    LEVEL,
+    OPTIONS,
+    PARENTS,
+    RULE,
+    SAVED,
+    SERIAL,
+    SHAPE,
+    Array,
+    Node,
+    apply,
+    constant,
+    inner_namespace,
+    lift,
+    new_level,
+)
+from gradlab.autodiff.elementwise import conj, is_complex_dtype
+from gradlab.autodiff.rule import RULES, Rule
+from gradlab.backend import namespace
+
+__all__ = ["pull", "push"]
+
+
+def pull(
+    results: Iterable[tuple[Node, Any]], targets: Sequence[Node], *, nan_safe: bool = False
+) -> list[Any]:
+    """Carry cotangents of results back to the targets; None where a target has no part in them."""
+    pending: dict[int, Any] = {}
+    nodes = _reachable(node for node, _ in results)
+    for node, g in results:
+        _deliver(pending, node, g)
+    found: dict[int, Any] = {}
+    wanted = {node[SERIAL] for node in targets}
+    for node in sorted(nodes.values(), reverse=True, key=operator.itemgetter(SERIAL)):
+        nodes.pop(node[SERIAL])
+        g = pending.pop(node[SERIAL])
+        if node[SERIAL] in wanted:
+            found[node[SERIAL]] = g
+        if node[RULE] is not None:
+            for parent, cotangent in zip(
+                node[PARENTS], _cotangents(node, g, nan_safe=nan_safe), strict=True
+            ):
+                _deliver(pending, parent, cotangent)
+    return [found.get(node[SERIAL]) for node in targets]
+
+
+def push(tangents: Iterable[tuple[Node, Any]], results: Sequence[Node]) -> list[Any]:
+    """Carry tangents of leaves forward to the results; None where a result has no part in them."""
+    known = {node[SERIAL]: t for node, t in tangents}
+    nodes = _reachable(results)
+    for node in sorted(nodes.values(), key=operator.itemgetter(SERIAL)):
+        ts = [known.get(parent[SERIAL]) for parent in node[PARENTS]]
+        if any(t is not None for t in ts):
+            known[node[SERIAL]] = _cast(_pushed(node, ts), node[DTYPE])
+    return [known.get(node[SERIAL]) for node in results]
+
+
+def _reachable(starts: Iterable[Node]) -> dict[int, Node]:
+    nodes: dict[int, Node] = {}
+    stack = list(starts)
+    while stack:
+        node = stack.pop()
+        if node[SERIAL] not in nodes:
+            nodes[node[SERIAL]] = node
+            stack.extend(node[PARENTS])
+    return nodes
+
+
+def _deliver(pending: dict[int, Any], node: Node, g: Any) -> None:
+    if g.shape != node[SHAPE]:
+        g = _summed(g, node[SHAPE])
+    g = _cast(g, node[DTYPE])
+    serial = node[SERIAL]
+    pending[serial] = pending[serial] + g if serial in pending else g
+
+
+def _summed(g: Any, shape: tuple[int, ...]) -> Any:
+    """Sum a cotangent over the axes that broadcasting had added or widened."""
+    xp = namespace(g)
+    added = g.ndim - len(shape)
+    axes = tuple(
+        k for k, n in enumerate(g.shape) if k < added or (shape[k - added] == 1 and n != 1)
+    )
+    return xp.reshape(xp.sum(g, axis=axes, keepdims=True), shape)
+
+
+def _cast(g: Any, dtype: Any) -> Any:
+    if g.dtype == dtype:
+        return g
+    xp = namespace(g)
+    if is_complex_dtype(g.dtype) and not is_complex_dtype(dtype):
+        g = xp.real(g)  # what was real moves only along the real axis
+    return xp.astype(g, dtype, copy=False)
+
+
+def _cotangents(node: Node, g: Any, *, nan_safe: bool = False) -> list[Any]:
+    rule = node[RULE]
+    if not isinstance(rule, Rule):
+        return rule.cotangents(node, g)
+    xp = inner_namespace((g, *_flat(node[SAVED])))
+    found = []
+    for i, parent in zip(node[ARGNUMS], node[PARENTS], strict=True):
+        values = _arguments(node, g, xp, i, parent)
+        k = 0 if rule.arity == 0 else i
+        cotangent = rule.pulls[k](*values)
+        if nan_safe and rule.kind == "elementwise":
+            cotangent = xp.where(g == 0, xp.zeros_like(cotangent), cotangent)
+        found.append(cotangent)
+    return found
+
+
+def _arguments(node: Node, g: Any, xp: Any, i: int, parent: Node) -> list[Any]:
+    rule, saved = node[RULE], node[SAVED]
+    named = {"g": g, "xp": xp, "shape": parent[SHAPE], "dtype": parent[DTYPE], "i": i, **_TOOLS}
+    return [
+        saved[name]
+        if isinstance(name, int)
+        else named[name]
+        if name in named
+        else node[OPTIONS][name]
+        for name in rule.plans[0 if rule.arity == 0 else i]
+    ]
+
+
+def _call(name: str, *operands: Any, **options: Any) -> Any:
+    """Compute a rule's function on inner values, which stay what they are."""
+    if any(type(x) is Array for x in operands):
+        return apply(RULES[name], operands, options)
+    return RULES[name].forward(namespace(*operands), *operands, **options)
+
+
+def _through(f: Callable[[Any, Any], Any], a: Any, g: Any) -> Any:
+    """Cotangent of `a` under ``f(xp, a)``, by a trace of its own."""
+    lifted = lift(a, new_level())
+    result = f(lifted.__array_namespace__(), lifted)
+    return pull([(_node_of(result), g)], [_node_of(lifted)])[0]
+
+
+_TOOLS = {"call": _call, "through": _through}
+
+
+def _pushed(node: Node, ts: list[Any]) -> Any:
+    rule = node[RULE]
+    kind = rule.kind if isinstance(rule, Rule) else "other"
+    if kind == "linear":
+        return _pushed_linear(node, ts)
+    total = None
+    xp = inner_namespace([t for t in ts if t is not None] + _flat(node[SAVED]))
+    for k, t in enumerate(ts):
+        if t is None:
+            continue
+        i, parent = node[ARGNUMS][k], node[PARENTS][k]
+        if kind == "elementwise":
+            wide = conj(xp.broadcast_to(t, node[SHAPE]))
+            part = conj(rule.pulls[i](*_arguments(node, wide, xp, i, parent)))
+        elif kind == "bilinear":
+            operands = [node[SAVED][0], node[SAVED][1]]
+            operands[i] = t
+            part = rule.forward(xp, *operands, **node[OPTIONS])
+        else:
+            part = _transposed(node, k, t, xp)
+        part = _cast(part, node[DTYPE])
+        total = part if total is None else total + part
+    return total
+
+
+def _pushed_linear(node: Node, ts: list[Any]) -> Any:
+    rule, options = node[RULE], node[OPTIONS]
+    like = next(t for t in ts if t is not None)
+    xp = inner_namespace(ts)
+    by_argument = dict(zip(node[ARGNUMS], ts, strict=True))
+    if rule.arity == 0:
+        shapes = options["shapes"]
+        operands = [by_argument.get(i) for i in range(len(shapes))]
+    else:
+        shapes = (node[SHAPE], ())[: rule.arity]  # of two, the first is what is assigned to
+        operands = [by_argument.get(i) for i in range(rule.arity)]
+    operands = [
+        xp.zeros(shape, dtype=like.dtype, device=like.device) if t is None else t
+        for t, shape in zip(operands, shapes, strict=True)
+    ]
+    return rule.forward(xp, *([operands] if rule.arity == 0 else operands), **options)
+
+
+def _transposed(node: Node, k: int, t: Any, xp: Any) -> Any:
+    """Push by transposing the pull, which is linear in its cotangent."""
+    zero = xp.zeros(node[SHAPE], dtype=node[DTYPE], device=t.device)
+    lifted = lift(zero, new_level())
+    pulled = constant(_cotangents(node, lifted)[k])
+    if pulled._node is None or pulled._node[LEVEL] != _node_of(lifted)[LEVEL]:
+        return zero
+    return pull([(pulled._node, t)], [_node_of(lifted)])[0]
+
+
+def _node_of(x: Array) -> Node:
+    return x._node  # type: ignore[return-value]  # of what is known to be traced
+
+
+def _flat(saved: tuple[Any, ...]) -> list[Any]:
+    return [x for x in saved if hasattr(x, "dtype")]
