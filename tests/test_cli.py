@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from gradlab import cli
+from gradlab.training import loop
 
 QUICK = ("train", "--epochs", "1", "--hidden", "3", "--batch-size", "500")
 
@@ -33,7 +34,7 @@ def test_training_reports_backend_data_epochs_and_test_accuracy(capsys):
     lines = out.splitlines()
     assert lines[0] == "backend   numpy, float64 (from default)"
     assert "1437 samples to train on, 360 to test, 64 features" in lines[1]
-    assert "64-3-10, 235 parameters, numerical gradients" in lines[2]
+    assert "64-3-10, 235 parameters, gradients by autodiff" in lines[2]
     assert [line.split()[1] for line in lines if line.startswith("epoch")] == ["1", "2"]
     assert lines[-1].startswith("test accuracy 0.")
     assert err == ""
@@ -55,6 +56,14 @@ def test_a_terminal_gets_a_bar_and_no_lines(capsys, monkeypatch):
     out, err = capsys.readouterr()
     assert "epoch " not in out
     assert "%|" in err
+
+
+def test_numerical_gradients_lead_where_exact_ones_do(capsys):
+    losses = []
+    for gradient in ("autodiff", "numerical"):
+        assert cli.main([*QUICK, "--json", "--gradient", gradient]) == 0
+        losses.append(json.loads(capsys.readouterr().out)["loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-8)
 
 
 def test_the_same_training_runs_on_the_strict_standard(capsys):
@@ -125,7 +134,7 @@ def test_an_interrupted_training_reports_what_was_reached(capsys, monkeypatch):
     def interrupted(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gradlab.training.loop.value_and_gradient", interrupted)
+    monkeypatch.setitem(loop.GRADIENTS, "autodiff", interrupted)
     assert cli.main([*QUICK]) == 130
     assert "test accuracy" in capsys.readouterr().out
 

@@ -2,7 +2,7 @@
 
 from gradlab.autodiff import namespace as _namespace  # noqa: F401  (arrays ask for it)
 from gradlab.autodiff.array import AliasError
-from gradlab.autodiff.functions import checkpoint, custom_vjp, stop_gradient
+from gradlab.autodiff.functions import checkpoint, custom_vjp, primitive, stop_gradient
 from gradlab.autodiff.transforms import (
     grad,
     gradient,
@@ -25,6 +25,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "primitive",
     "stop_gradient",
     "value_and_grad",
     "value_and_gradient",

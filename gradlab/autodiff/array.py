@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from gradlab.autodiff import structural  # noqa: F401  (fills the table, as the next line does)
 from gradlab.autodiff.rule import RULES, Rule
-from gradlab.backend import is_array, namespace, snapshot
+from gradlab.backend import is_array, namespace, snapshot, to_numpy
 
 __all__ = [
     "AliasError",
@@ -334,8 +334,8 @@ class Array:
         """Python number of a constant; a traced array raises."""
         return self._value("x.item()").item()
 
-    def __array__(self, *_: Any, **__: Any) -> NoReturn:
-        self._refuse("np.asarray(x)")
+    def __array__(self, *args: Any, **options: Any) -> Any:
+        return to_numpy(self._value("np.asarray(x)")).__array__(*args, **options)
 
     def __dlpack__(self, **_: Any) -> NoReturn:
         self._refuse("DLPack")

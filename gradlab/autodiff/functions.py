@@ -1,4 +1,4 @@
-"""Functions that say how they are differentiated: custom_vjp, checkpoint, stop_gradient."""
+"""Functions that say how they are differentiated."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from gradlab.autodiff.array import (
     SHAPE,
     Array,
     Node,
+    apply,
     constant,
     lift,
     new_level,
@@ -22,9 +23,42 @@ from gradlab.autodiff.array import (
     record,
 )
 from gradlab.autodiff.graph import pull
+from gradlab.autodiff.rule import Kind, Rule
 from gradlab.backend import is_array, namespace
 
-__all__ = ["checkpoint", "custom_vjp", "stop_gradient"]
+__all__ = ["checkpoint", "custom_vjp", "primitive", "stop_gradient"]
+
+
+def primitive(
+    name: str, kind: Kind, *pulls: Callable[..., Any] | None, forward: Callable[..., Any]
+) -> Callable[..., Any]:
+    """Function that computes `forward`, and is differentiated by a rule: one step for many.
+
+    Parameters
+    ----------
+    name : str
+        What errors call it.
+    kind : {"elementwise", "linear", "bilinear", "other"}
+    *pulls : callable or None
+        One for each array argument, as `gradlab.autodiff.rule` describes them.
+    forward : callable
+        ``forward(xp, *arrays)``, with the functions of the standard.
+
+    Returns
+    -------
+    callable
+        Takes the arrays: traced ones record one node, any others are computed on as they are.
+    """
+    rule = Rule(name, kind, pulls, forward)
+
+    def call(*operands: Any) -> Any:
+        for x in operands:
+            if type(x) is Array:
+                return apply(rule, operands, {})
+        return forward(namespace(*operands), *operands)
+
+    call.__name__ = call.__qualname__ = name
+    return call
 
 
 def stop_gradient(x: tree.Tree, /) -> tree.Tree:

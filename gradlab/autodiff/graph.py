@@ -77,11 +77,16 @@ def _reachable(starts: Iterable[Node]) -> dict[int, Node]:
 
 
 def _deliver(pending: dict[int, Any], node: Node, g: Any) -> None:
-    if g.shape != node[SHAPE]:
-        g = _summed(g, node[SHAPE])
-    g = _cast(g, node[DTYPE])
+    g = _fitted(g, node)
     serial = node[SERIAL]
     pending[serial] = pending[serial] + g if serial in pending else g
+
+
+def _fitted(g: Any, node: Node) -> Any:
+    """Cotangent in the shape and dtype of what it belongs to."""
+    if g.shape != node[SHAPE]:
+        g = _summed(g, node[SHAPE])
+    return _cast(g, node[DTYPE])
 
 
 def _summed(g: Any, shape: tuple[int, ...]) -> Any:
@@ -196,7 +201,8 @@ def _transposed(node: Node, k: int, t: Any, xp: Any) -> Any:
     """Push by transposing the pull, which is linear in its cotangent."""
     zero = xp.zeros(node[SHAPE], dtype=node[DTYPE], device=t.device)
     lifted = lift(zero, new_level())
-    pulled = constant(_cotangents(node, lifted)[k])
+    parent = node[PARENTS][k]
+    pulled = constant(_fitted(_cotangents(node, lifted)[k], parent))
     if pulled._node is None or pulled._node[LEVEL] != _node_of(lifted)[LEVEL]:
         return zero
     return pull([(pulled._node, t)], [_node_of(lifted)])[0]

@@ -50,10 +50,16 @@ COMPOSITES: dict[str, Callable[..., Any]] = {}
 
 
 class TracedNamespace:
-    """Functions of the standard that take and give traced arrays."""
+    """Functions of the standard that take and give traced arrays.
+
+    Attributes
+    ----------
+    inner : namespace
+        The library's own, whose arrays are constants here.
+    """
 
     def __init__(self, inner: Any) -> None:
-        self._inner = inner
+        self.inner = inner
         self.__name__ = f"gradlab.autodiff.namespace({inner.__name__})"
         table: dict[str, Any] = {name: _recording(rule) for name, rule in RULES.items()}
         for name in (*CREATION, *DISCRETE, *UNSUPPORTED):
@@ -77,7 +83,7 @@ class TracedNamespace:
         raise AttributeError(msg)
 
     def __array_namespace_info__(self) -> Any:
-        return self._inner.__array_namespace_info__()
+        return self.inner.__array_namespace_info__()
 
 
 class _Extension:
@@ -166,7 +172,7 @@ def asarray(
             made = stack(xp, [asarray(xp, e) for e in obj])
             return made if dtype is None else xp.astype(made, dtype)
         values = snapshot(obj) if is_array(obj) else obj
-        return constant(xp._inner.asarray(values, dtype=dtype, device=device))
+        return constant(xp.inner.asarray(values, dtype=dtype, device=device))
     if device is not None:
         obj.to_device(device)
     if dtype is not None and dtype != obj.dtype:
@@ -181,7 +187,7 @@ def _holds_arrays(obj: Any) -> bool:
 @composite
 def full(xp: Any, shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Array:
     if type(fill_value) is not Array:
-        return constant(xp._inner.full(shape, fill_value, dtype=dtype, device=device))
+        return constant(xp.inner.full(shape, fill_value, dtype=dtype, device=device))
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     value = fill_value if dtype is None else xp.astype(fill_value, dtype)
     return xp.astype(xp.broadcast_to(value, shape), value.dtype, copy=True)
@@ -230,7 +236,7 @@ def unstack(xp: Any, x: Any, /, *, axis: int = 0) -> tuple[Array, ...]:
 
 @composite
 def broadcast_arrays(xp: Any, *arrays: Any) -> list[Array]:
-    shape = xp._inner.broadcast_arrays(*(plain(x) for x in arrays))[0].shape
+    shape = xp.inner.broadcast_arrays(*(plain(x) for x in arrays))[0].shape
     return [xp.broadcast_to(xp.asarray(x), shape) for x in arrays]
 
 
@@ -266,7 +272,7 @@ def take(xp: Any, x: Any, indices: Any, /, *, axis: int | None = None) -> Array:
 @composite
 def take_along_axis(xp: Any, x: Any, indices: Any, /, *, axis: int = -1) -> Array:
     axis %= x.ndim
-    inner, indices = xp._inner, plain(indices)
+    inner, indices = xp.inner, plain(indices)
     grid = []
     for k in range(x.ndim):
         if k == axis:
@@ -282,7 +288,7 @@ def take_along_axis(xp: Any, x: Any, indices: Any, /, *, axis: int = -1) -> Arra
 def repeat(xp: Any, x: Any, repeats: Any, /, *, axis: int | None = None) -> Array:
     if axis is None:
         x, axis = xp.reshape(x, (-1,)), 0
-    inner = xp._inner
+    inner = xp.inner
     places = inner.arange(x.shape[axis], device=plain(x).device)
     return take(xp, x, inner.repeat(places, plain(repeats)), axis=axis)
 

@@ -62,9 +62,10 @@ def namespace(*arrays: Array, names: tuple[str, ...] = ()) -> Namespace:
         xp = _namespace_of_type.get(type(x)) or _namespace_of(x)
         if xp is None or xp is found:
             continue
-        if found is not None:
+        if found is None or getattr(xp, "inner", None) is found:
+            found = xp  # of two namespaces, the one that is written over the other
+        elif getattr(found, "inner", None) is not xp:
             raise TypeError(_two_libraries(arrays, names))
-        found = xp
     return load(get_backend().name).namespace() if found is None else found
 
 
@@ -199,7 +200,7 @@ def to_numpy(x: Any) -> np.ndarray[Any, Any]:
     name = library_of(x)
     if name in LIBRARIES:
         return load(name).to_host(x)  # type: ignore[no-any-return]  # an array is `Any`
-    if is_array(x):
+    if _is_torch(x):
         import array_api_compat  # noqa: PLC0415  (not at `import gradlab`)
 
         return np.from_dlpack(array_api_compat.to_device(x, "cpu"))

@@ -4,13 +4,15 @@
 
     source = sklearn.datasets.load_digits()
     images, labels = source.data.astype("uint8"), source.target.astype("uint8")
-    lots = np.random.PCG64(seed=0).random_raw(labels.size)
+    lots = np.random.PCG64(seed=2).random_raw(labels.size)
     is_test = np.zeros(labels.size, dtype=bool)
     is_test[np.lexsort((lots, labels))[::5]] = True
     np.savez_compressed("digits.npz", images=images, labels=labels, is_test=is_test)
 
 Sorted by class, and within a class by lot, every fifth sample is a test sample: 360 of them, a
-fifth of each class. Raw numbers of PCG64 are the same in every version of NumPy. Source, licence
+fifth of each class. Raw numbers of PCG64 are the same in every version of NumPy. Of the seeds
+0 to 19 it is the first on whose test part logistic regression does what it does on their average
+(0.967; some parts are harder by 0.014): the split is no easier and no harder than most. Source, licence
 and changes are stated in ``DIGITS-LICENSE.txt``.
 """
 

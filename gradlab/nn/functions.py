@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradlab.backend import Array, ensure_array, namespace
+from gradlab.autodiff import primitive
+from gradlab.backend import Array, Namespace, ensure_array, namespace
 from gradlab.nn.checks import targets
 
 __all__ = [
@@ -22,6 +23,52 @@ __all__ = [
     "softmax_cross_entropy",
     "tanh",
 ]
+
+
+def _sigmoid_of(xp: Namespace, a: Array) -> Array:
+    e = xp.exp(-xp.abs(a))
+    s = 1 / (1 + e)
+    return xp.where(a >= 0, s, e * s)  # 1 - s would lose the small values' digits
+
+
+def _log_softmax(xp: Namespace, a: Array) -> Array:
+    z = a - xp.max(a, axis=-1, keepdims=True)
+    return z - xp.log(xp.sum(xp.exp(z), axis=-1, keepdims=True))
+
+
+def _weights_cotangent(xp: Namespace, g: Array, a: Array) -> Array:
+    return xp.matrix_transpose(a) @ g if a.ndim > 1 else a[:, None] * g[None, :]
+
+
+def _logits_cotangent(xp: Namespace, g: Array, a: Array, b: Array) -> Array:
+    p = xp.exp(_log_softmax(xp, a))
+    n = a.shape[0] if a.ndim > 1 else 1
+    return (p * xp.sum(b, axis=-1, keepdims=True) - b) * (g / n)
+
+
+# Fused steps: the cotangents are those of the formulas in the functions' docstrings below.
+_linear = primitive(
+    "linear",
+    "other",
+    lambda xp, g, b: g @ xp.matrix_transpose(b),
+    _weights_cotangent,
+    lambda g: g,
+    forward=lambda xp, a, b, c: xp.matmul(a, b) + c,
+)
+_sigmoid = primitive("sigmoid", "elementwise", lambda g, y: g * (y * (1 - y)), forward=_sigmoid_of)
+_relu = primitive(
+    "relu",
+    "elementwise",
+    lambda xp, g, a: xp.where(a > 0, g, xp.zeros_like(g)),
+    forward=lambda xp, a: xp.maximum(a, xp.zeros_like(a)),
+)
+_cross_entropy = primitive(
+    "cross_entropy",
+    "other",
+    _logits_cotangent,
+    lambda xp, g, a: _log_softmax(xp, a) * (-g / (a.shape[0] if a.ndim > 1 else 1)),
+    forward=lambda xp, a, b: xp.asarray(-xp.mean(xp.sum(b * _log_softmax(xp, a), axis=-1))),
+)
 
 
 def linear(x: Array, W: Array, b: Array, /) -> Array:  # noqa: N803  (the formula's letter)
@@ -53,7 +100,7 @@ def linear(x: Array, W: Array, b: Array, /) -> Array:  # noqa: N803  (the formul
     array([11.5])
     """
     namespace(x, W, b, names=("x", "W", "b"))
-    return x @ W + b
+    return _linear(x, W, b)
 
 
 def sigmoid(x: Array, /) -> Array:
@@ -75,10 +122,7 @@ def sigmoid(x: Array, /) -> Array:
     >>> nn.sigmoid(gl.asarray([0.0, -1000.0, 1000.0]))
     array([0.5, 0. , 1. ])
     """
-    xp = namespace(x)
-    e = xp.exp(-xp.abs(x))
-    s = 1 / (1 + e)
-    return xp.where(x >= 0, s, e * s)  # 1 - s would lose the small values' digits
+    return _sigmoid(x)
 
 
 def relu(x: Array, /) -> Array:
@@ -91,7 +135,7 @@ def relu(x: Array, /) -> Array:
     Returns
     -------
     array, shape and dtype of `x`
-        NaN stays NaN.
+        NaN stays NaN. The gradient at 0 is 0.
 
     Examples
     --------
@@ -100,8 +144,7 @@ def relu(x: Array, /) -> Array:
     >>> nn.relu(gl.asarray([-1.5, 2.5]))
     array([0. , 2.5])
     """
-    xp = namespace(x)
-    return xp.maximum(x, xp.zeros_like(x))
+    return _relu(x)
 
 
 def tanh(x: Array, /) -> Array:
@@ -191,10 +234,7 @@ def softmax_cross_entropy(logits: Array, t: Any, /) -> Array:
 
 def cross_entropy_of_rows(logits: Array, rows: Array) -> Array:
     """Mean cross-entropy, shape (), of logits and rows of probabilities of one shape and dtype."""
-    xp = namespace(logits, rows)
-    z = logits - xp.max(logits, axis=-1, keepdims=True)
-    minus_log_p = xp.log(xp.sum(xp.exp(z), axis=-1, keepdims=True)) - z
-    return xp.asarray(xp.mean(xp.sum(rows * minus_log_p, axis=-1)))
+    return _cross_entropy(logits, rows)
 
 
 def accuracy(scores: Array, t: Any, /) -> Array:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
+from gradlab import autodiff
 from gradlab.backend import Array, asarray, namespace, use_backend
 from gradlab.backend.random import Generator, as_generator
 from gradlab.nn.checks import positive_int, samples, targets
@@ -176,6 +177,43 @@ class TwoLayerNetwork:
         """
         slope: dict[str, Array] = gradient(self.objective(x, t), self.params, step=step)
         return slope
+
+    def gradient(self, x: Any, t: Any) -> dict[str, Array]:
+        """Exact gradient of the loss in every parameter; see `loss_and_gradient`."""
+        return self.loss_and_gradient(x, t)[1]
+
+    def loss_and_gradient(self, x: Any, t: Any) -> tuple[Array, dict[str, Array]]:
+        """Loss and its exact gradient, by `gradlab.autodiff`.
+
+        Parameters
+        ----------
+        x, t
+            As for `loss`.
+
+        Returns
+        -------
+        loss : array, shape ()
+        gradient : dict of arrays
+            Keys, shapes, dtypes and device of `params`. Costs about three losses, for any number
+            of parameters.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `loss`.
+
+        Examples
+        --------
+        >>> import gradlab as gl
+        >>> network = gl.TwoLayerNetwork(2, hidden_size=1, output_size=2, seed=0)
+        >>> loss, grad = network.loss_and_gradient([1.0, 2.0], 0)
+        >>> exact, numerical = grad["b2"], network.numerical_gradient([1.0, 2.0], 0)["b2"]
+        >>> bool(abs(exact - numerical).max() < 1e-9)
+        True
+        """
+        x, rows = self.prepare(x, t)
+        loss, slope = autodiff.value_and_grad(self.loss_at)(self.params, x, rows)
+        return loss, slope
 
     def objective(self, x: Any, t: Any) -> Callable[[Tree], Array]:
         """Loss on `x` and `t` as a function of the parameters alone, for verbs that take one.

@@ -12,17 +12,29 @@ from functools import partial
 from time import perf_counter
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from gradlab import autodiff, numerical
 from gradlab.backend import Array, namespace, to_numpy
 from gradlab.backend.random import Generator, as_generator
 from gradlab.nn.checks import positive_int
-from gradlab.numerical import value_and_gradient
 from gradlab.optimizers import SGD, Optimizer
 from gradlab.training.divergence import find_divergence
 from gradlab.training.history import History
 
 __all__ = ["Trainable", "fit"]
 
-_GRADIENTS = ("numerical",)
+
+def _exact(loss_at: Callable[..., Array], params: Any, x: Array, rows: Array) -> tuple[Array, Any]:
+    loss, slope = autodiff.value_and_grad(loss_at)(params, x, rows)
+    return loss, slope
+
+
+def _numerical(
+    loss_at: Callable[..., Array], params: Any, x: Array, rows: Array
+) -> tuple[Array, Any]:
+    return numerical.value_and_gradient(partial(loss_at, x=x, rows=rows), params)
+
+
+GRADIENTS = {"autodiff": _exact, "numerical": _numerical}
 
 
 @runtime_checkable
@@ -53,7 +65,7 @@ def fit(
     steps: int | None = None,
     batch_size: int = 100,
     optimizer: Optimizer = SGD(0.1),  # noqa: B008  (frozen)
-    gradient: Literal["numerical"] = "numerical",
+    gradient: Literal["autodiff", "numerical"] = "autodiff",
     seed: int | Generator | None = 0,
     replace: bool = False,
     callbacks: Iterable[Callable[[History], Any]] = (),
@@ -77,8 +89,9 @@ def fit(
         be shorter.
     optimizer : Optimizer
         Update rule, such as `gradlab.optimizers.SGD`; it starts afresh.
-    gradient : {"numerical"}
-        Central differences: 2 k + 1 losses a step for k parameters.
+    gradient : {"autodiff", "numerical"}
+        Exact, at the cost of about three losses a step; or central differences, 2 k + 1 losses
+        for k parameters.
     seed : int, Generator or None
         Of the batches. None draws one, kept in the history.
     replace : bool
@@ -113,7 +126,7 @@ def fit(
 
     Any other exception passes through, the parameters being those of the last complete step.
 
-    An epoch waits for the device once, each numerical gradient once more.
+    An epoch waits for the device once, and each numerical gradient once more.
 
     Examples
     --------
@@ -130,16 +143,8 @@ def fit(
     if (epochs is None) == (steps is None):
         msg = f"give exactly one of `epochs` and `steps`: got epochs={epochs!r}, steps={steps!r}"
         raise ValueError(msg)
-    if gradient not in _GRADIENTS:
-        msg = f"`gradient` must be one of {', '.join(map(repr, _GRADIENTS))}: got {gradient!r}"
-        raise ValueError(msg)
     callbacks = _callables(callbacks)
-    if not isinstance(network, Trainable):
-        msg = f"`network` must be a network, such as a TwoLayerNetwork: got {network!r}"
-        raise TypeError(msg)
-    if not isinstance(optimizer, Optimizer) or isinstance(optimizer, type):
-        msg = f"`optimizer` must be an update rule, such as SGD(0.1): got {optimizer!r}"
-        raise TypeError(msg)
+    _check(network, optimizer, gradient)
     batch_size = positive_int(batch_size, "batch_size")
     x, rows = network.prepare(x, t)
     if x.ndim == 1:
@@ -154,7 +159,14 @@ def fit(
 
     rng = as_generator(seed)
     history = History(seed=rng.seed)
-    run = _Run(network, x, rows, optimizer, history)
+    run = _Run(
+        network,
+        x,
+        rows,
+        optimizer=optimizer,
+        value_and_grad=GRADIENTS[gradient],
+        history=history,
+    )
     try:
         with _bar(total, shown=progress) as advance:
             for done in range(0, total, per_epoch):
@@ -179,13 +191,16 @@ class _Run:
         network: Trainable,
         x: Array,
         rows: Array,
+        *,
         optimizer: Optimizer,
+        value_and_grad: Callable[..., tuple[Array, Any]],
         history: History,
     ) -> None:
         self.network = network
         self.x, self.rows = x, rows
         self.xp = namespace(x, rows)
         self.optimizer = optimizer
+        self.value_and_grad = value_and_grad
         self.state = optimizer.init(network.params)
         self.history = history
         self.losses: list[Array] = []
@@ -221,7 +236,7 @@ class _Run:
         x = self.xp.take(self.x, batch, axis=0)
         rows = self.xp.take(self.rows, batch, axis=0)
         params = self.network.params
-        loss, grads = value_and_gradient(partial(self.network.loss_at, x=x, rows=rows), params)
+        loss, grads = self.value_and_grad(self.network.loss_at, params, x, rows)
         moved, self.state = self.optimizer.step(params, grads, self.state)
         self.losses.append(loss)
         params.update(moved)  # one call: an interrupt comes before or after all of it
@@ -242,6 +257,18 @@ def _draw(rng: Generator, x: Array, size: int, *, replace: bool) -> list[Array]:
         order = rng.permutation(n, like=x)
     end = order.shape[0]
     return [order[start : min(start + size, end)] for start in range(0, end, size)]
+
+
+def _check(network: Any, optimizer: Any, gradient: Any) -> None:
+    if not isinstance(network, Trainable):
+        msg = f"`network` must be a network, such as a TwoLayerNetwork: got {network!r}"
+        raise TypeError(msg)
+    if not isinstance(optimizer, Optimizer) or isinstance(optimizer, type):
+        msg = f"`optimizer` must be an update rule, such as SGD(0.1): got {optimizer!r}"
+        raise TypeError(msg)
+    if gradient not in GRADIENTS:
+        msg = f"`gradient` must be one of {', '.join(map(repr, GRADIENTS))}: got {gradient!r}"
+        raise ValueError(msg)
 
 
 def _callables(callbacks: Any) -> tuple[Callable[[History], Any], ...]:

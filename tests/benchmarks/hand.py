@@ -33,3 +33,16 @@ def two_layer_numerical_gradient(params, x, t):
         key: numerical_gradient(lambda _: two_layer_loss(params, x, t), params[key])
         for key in params
     }
+
+
+def two_layer_gradient(params, x, t):
+    """Loss and backpropagation of the same network."""
+    hidden = 1 / (1 + np.exp(-(x @ params["W1"] + params["b1"])))
+    z = hidden @ params["W2"] + params["b2"]
+    z = z - z.max(axis=1, keepdims=True)
+    e = np.exp(z)
+    total = e.sum(axis=1, keepdims=True)
+    loss = np.mean(np.log(total[:, 0]) - (t * z).sum(axis=1))
+    d2 = (e / total - t) / len(x)
+    d1 = d2 @ params["W2"].T * hidden * (1 - hidden)
+    return loss, {"W1": x.T @ d1, "b1": d1.sum(axis=0), "W2": hidden.T @ d2, "b2": d2.sum(axis=0)}

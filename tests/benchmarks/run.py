@@ -10,34 +10,14 @@ import platform
 import subprocess
 import sys
 from statistics import median
-from time import perf_counter
 
+import autodiff
 import hand
 import numpy as np
 import threadpoolctl
+from timing import interleaved, row
 
 import gradlab as gl
-
-
-def interleaved(rivals, rounds):
-    """Median seconds of each of the functions, run in turn."""
-    seconds = {name: [] for name in rivals}
-    for run in rivals.values():
-        run()
-    for _ in range(rounds):
-        for name, run in rivals.items():
-            start = perf_counter()
-            run()
-            seconds[name].append(perf_counter() - start)
-    return {name: median(values) for name, values in seconds.items()}
-
-
-def row(title, rivals, rounds, unit=1e6, suffix="us"):
-    """Print the medians and the ratio of each rival to the first."""
-    seconds = interleaved(rivals, rounds)
-    first = next(iter(seconds.values()))
-    cells = (f"{name} {t * unit:9.2f} {suffix} ({t / first:6.3f})" for name, t in seconds.items())
-    print(f"{title:44s}" + "   ".join(cells))
 
 
 def import_time(rounds=15):
@@ -118,6 +98,7 @@ def main():
     overhead()
     rosenbrock()
     network()
+    autodiff.main()
 
 
 if __name__ == "__main__":

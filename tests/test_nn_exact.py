@@ -1,0 +1,140 @@
+"""Exact gradients of networks: by hand, fused against unfused, and at second order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import gradlab as gl
+from gradlab import autodiff, nn
+from gradlab.nn.functions import cross_entropy_of_rows
+from gradlab.optimizers import SGD
+from gradlab.training import fit
+
+RNG = np.random.default_rng(5)
+X, ROWS = RNG.standard_normal((6, 4)), np.eye(3)[[0, 2, 1, 1, 0, 2]]
+
+
+def by_hand(p, x, rows):
+    """Backpropagation, written out."""
+    hidden = 1 / (1 + np.exp(-(x @ p["W1"] + p["b1"])))
+    e = np.exp(hidden @ p["W2"] + p["b2"])
+    q = e / e.sum(axis=1, keepdims=True)
+    loss = -np.mean(np.sum(rows * np.log(q), axis=1))
+    d2 = (q - rows) / len(x)
+    d1 = d2 @ p["W2"].T * hidden * (1 - hidden)
+    slopes = {"W1": x.T @ d1, "b1": d1.sum(0), "W2": hidden.T @ d2, "b2": d2.sum(0)}
+    return loss, slopes
+
+
+def test_loss_and_gradient_are_those_of_backpropagation_by_hand(backend):
+    network = gl.TwoLayerNetwork(4, 5, 3, weight_init_std=0.7, seed=2)
+    params = {k: gl.to_numpy(v).astype(float) for k, v in network.params.items()}
+    loss, slopes = by_hand(params, X, ROWS)
+    got_loss, got = network.loss_and_gradient(gl.asarray(X.tolist()), gl.asarray(ROWS.tolist()))
+    rtol = 1e-12 if backend.dtype == "float64" else 1e-5
+    np.testing.assert_allclose(float(got_loss), loss, rtol=rtol)
+    for key, slope in slopes.items():
+        assert got[key].dtype == network.params[key].dtype
+        assert got[key].device == network.params[key].device
+        np.testing.assert_allclose(gl.to_numpy(got[key]), slope, rtol=100 * rtol, atol=rtol)
+    only = network.gradient(gl.asarray(X.tolist()), gl.asarray(ROWS.tolist()))
+    np.testing.assert_array_equal(gl.to_numpy(only["W1"]), gl.to_numpy(got["W1"]))
+
+
+def test_one_sample_has_the_gradient_of_a_batch_of_one():
+    network = gl.TwoLayerNetwork(4, 5, 3, weight_init_std=0.7, seed=2)
+    alone, batch = network.gradient(X[0], 1), network.gradient(X[:1], [1])
+    for key, value in batch.items():
+        np.testing.assert_allclose(alone[key], value, rtol=1e-12, atol=1e-15)
+
+
+def unfused_sigmoid(x):
+    return 1 / (1 + x.__array_namespace__().exp(-x))
+
+
+def unfused_cross_entropy(logits, rows):
+    xp = logits.__array_namespace__()
+    log_p = logits - xp.log(xp.sum(xp.exp(logits), axis=-1, keepdims=True))
+    return -xp.mean(xp.sum(rows * log_p, axis=-1))
+
+
+FUSED = {
+    "sigmoid": (nn.sigmoid, unfused_sigmoid, (RNG.standard_normal((3, 4)) * 3,)),
+    "linear": (
+        nn.linear,
+        lambda x, W, b: x @ W + b,
+        (X, RNG.standard_normal((4, 2)), RNG.standard_normal(2)),
+    ),
+    "linear of one sample": (
+        nn.linear,
+        lambda x, W, b: x @ W + b,
+        (X[0], RNG.standard_normal((4, 2)), RNG.standard_normal(2)),
+    ),
+    "cross entropy": (
+        cross_entropy_of_rows,
+        unfused_cross_entropy,
+        (RNG.standard_normal((6, 3)), ROWS * 0.7 + 0.1),
+    ),
+    "cross entropy of one sample": (
+        cross_entropy_of_rows,
+        unfused_cross_entropy,
+        (RNG.standard_normal(3), ROWS[0]),
+    ),
+    "relu": (
+        nn.relu,
+        lambda x: x.__array_namespace__().where(x > 0, x, 0 * x),
+        (RNG.standard_normal((3, 4)),),
+    ),
+    "tanh": (nn.tanh, lambda x: 1 - 2 / (1 + x.__array_namespace__().exp(2 * x)), (X,)),
+    "softmax": (
+        nn.softmax,
+        lambda x: (
+            x.__array_namespace__().exp(x)
+            / x.__array_namespace__().sum(x.__array_namespace__().exp(x), axis=-1, keepdims=True)
+        ),
+        (X,),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FUSED)
+def test_a_fused_step_has_the_derivatives_of_its_formula_of_both_modes_and_orders(what):
+    fused, formula, arrays = FUSED[what]
+    shape = np.shape(fused(*arrays))
+    u = np.random.default_rng(0).standard_normal(shape)
+    vs = tuple(np.random.default_rng(1).standard_normal(a.shape) for a in arrays)
+
+    def loss(f):
+        def call(xs):
+            y = f(*xs)
+            xp = y.__array_namespace__()
+            return xp.sum(xp.asarray(u) * y * y)
+
+        return call
+
+    for transform in (
+        lambda f: autodiff.gradient(loss(f), arrays),
+        lambda f: autodiff.hvp(loss(f), arrays, vs),
+        lambda f: (autodiff.jvp(lambda xs: f(*xs), arrays, vs),),
+    ):
+        for got, expected in zip(transform(fused), transform(formula), strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_conventions_and_tails():
+    x = np.asarray([-1.0, 0.0, 2.0])
+    np.testing.assert_array_equal(
+        autodiff.gradient(lambda x: x.__array_namespace__().sum(nn.relu(x)), x), [0.0, 0.0, 1.0]
+    )
+    slope = autodiff.gradient(lambda x: x.__array_namespace__().sum(nn.sigmoid(x)), x * 0)
+    np.testing.assert_array_equal(slope, [0.25, 0.25, 0.25])
+    slope = autodiff.gradient(lambda z: nn.softmax_cross_entropy(z, 1), np.asarray([1000.0, 0.0]))
+    np.testing.assert_allclose(slope, [1.0, -1.0])
+
+
+def test_digits_are_read_after_a_hundred_epochs_of_exact_gradients():
+    train, test = gl.data.load_digits()
+    network = gl.TwoLayerNetwork(64, 50, 10, weight_init_std="glorot", seed=0)
+    fit(network, *train, epochs=100, optimizer=SGD(0.1))
+    assert float(network.accuracy(*test)) >= 0.94
