@@ -37,9 +37,8 @@ def on_host(params):
 def cheap(monkeypatch):
     """Gradients of one: what a step costs and does is then plain, whatever the loss."""
 
-    def value_and_grad(loss_at, params, x, rows):
-        ones = tree.map(lambda p: p * 0 + 1, params)
-        return loss_at(params, x, rows), ones
+    def value_and_grad(loss_at):
+        return lambda params, *data: (loss_at(params, *data), tree.map(lambda p: p * 0 + 1, params))
 
     monkeypatch.setitem(loop.GRADIENTS, "autodiff", value_and_grad)
 
@@ -208,11 +207,14 @@ def test_a_change_that_a_callback_makes_is_trained_on(cheap):
 def test_an_interrupt_returns_what_was_reached(backend, monkeypatch):
     real, calls = loop.GRADIENTS["autodiff"], []
 
-    def interrupted(*args):
-        calls.append(args)
-        if len(calls) == 6:
-            raise KeyboardInterrupt
-        return real(*args)
+    def interrupted(loss_at):
+        def call(*args):
+            calls.append(args)
+            if len(calls) == 6:
+                raise KeyboardInterrupt
+            return real(loss_at)(*args)
+
+        return call
 
     monkeypatch.setitem(loop.GRADIENTS, "autodiff", interrupted)
     network, reference = make(), make()
@@ -228,8 +230,11 @@ def test_an_interrupt_returns_what_was_reached(backend, monkeypatch):
 
 
 def test_an_interrupt_before_the_first_step_leaves_an_empty_history(monkeypatch):
-    def interrupted(*args):
+    def raising(*args):
         raise KeyboardInterrupt
+
+    def interrupted(loss_at):
+        return raising
 
     monkeypatch.setitem(loop.GRADIENTS, "autodiff", interrupted)
     history = fit(make(), *data(), epochs=1)
@@ -270,7 +275,11 @@ MISTAKES = {
     "no epochs": ({"epochs": 0}, ValueError, "`epochs` must be a positive integer: got 0"),
     "half a step": ({"steps": 0.5}, ValueError, "`steps` must be a positive integer: got 0.5"),
     "batch": ({"steps": 1, "batch_size": 0}, ValueError, "`batch_size` must be a positive integer"),
-    "gradient": ({"steps": 1, "gradient": "x"}, ValueError, "must be one of 'autodiff', 'numerical': got 'x'"),
+    "gradient": (
+        {"steps": 1, "gradient": "x"},
+        ValueError,
+        "must be one of 'autodiff', 'numerical': got 'x'",
+    ),
     "seed": ({"steps": 1, "seed": -1}, ValueError, "`seed` must be"),
     "a rate": ({"steps": 1, "optimizer": 0.1}, TypeError, r"such as SGD\(0.1\): got 0.1"),
     "a class": ({"steps": 1, "optimizer": SGD}, TypeError, "`optimizer` must be an update rule"),

@@ -25,6 +25,7 @@ __all__ = [
     "Array",
     "Node",
     "apply",
+    "below",
     "constant",
     "inner_namespace",
     "lift",
@@ -32,6 +33,7 @@ __all__ = [
     "new_level",
     "plain",
     "record",
+    "traced_at",
 ]
 
 Node = tuple[Any, ...]
@@ -99,39 +101,59 @@ def apply(rule: Rule, operands: Sequence[Any], options: dict[str, Any]) -> Array
     for x in operands:
         if type(x) is Array and x._node is not None and x._node[LEVEL] > level:
             level = x._node[LEVEL]
-    inner, argnums, parents = [], [], []
-    for i, x in enumerate(operands):
-        if type(x) is not Array:
-            inner.append(x)
-            continue
-        data = x._read()
-        if x._node is None:
-            inner.append(data)
-        elif x._node[LEVEL] == level:
-            inner.append(data)
-            if rule.plans[0 if rule.arity == 0 else i] is not None:
-                argnums.append(i)
-                parents.append(x._node)
-        else:
-            inner.append(_frozen(x))
+    inner = [below(x, level) for x in operands]
     xp = inner_namespace(inner)
-    if rule.arity == 0:
-        result = rule.forward(xp, inner, **options)
-    else:
-        result = rule.forward(xp, *inner, **options)
-    if not parents:
-        return constant(result)
-    needed = rule.needed(argnums)
-    saved = tuple(
-        (_saved(x, operand) if k in needed else None)
-        for k, (x, operand) in enumerate(zip(inner, operands, strict=True))
+    result = rule.forward(xp, *([inner] if rule.arity == 0 else inner), **options)
+    results = result if rule.has_extra else (result,)
+    traced = tuple(
+        [k for k in traced_at(operands, level) if rule.plans[k if rule.arity else 0] is not None]
     )
-    saved = (*saved, result if max(rule.arity, 1) in needed else None)
+    if not traced:
+        return constant(results[0])
+    saved: list[Any] = [None] * (len(inner) + len(results))
+    for k in rule.needed(traced):
+        if k < len(inner):
+            saved[k] = _saved(inner[k], operands[k])
+        else:
+            saved[k] = results[k - len(inner)]
+    return record(
+        results[0], rule, operands, level, traced, tuple(saved), {**rule.defaults, **options}
+    )
+
+
+def record(
+    result: Any,
+    rule: Any,
+    operands: Sequence[Any],
+    level: int,
+    argnums: tuple[int, ...],
+    saved: tuple[Any, ...],
+    options: Any,
+) -> Array:
+    """Array of a result that depends on the operands `argnums`, under a node of its own."""
     out = _new(Array)
     out._data, out._alias = result, None
-    fields = (tuple(argnums), tuple(parents), saved, {**rule.defaults, **options})
-    out._node = (_serial(), level, rule, *fields, result.shape, result.dtype)
+    parents = tuple([operands[k]._node for k in argnums])
+    fields = (rule, argnums, parents, saved, options, result.shape, result.dtype)
+    out._node = (_serial(), level, *fields)
     return out
+
+
+def traced_at(operands: Sequence[Any], level: int) -> list[int]:
+    """Positions of the operands that are traced at `level`."""
+    return [
+        k
+        for k, x in enumerate(operands)
+        if type(x) is Array and x._node is not None and x._node[LEVEL] == level
+    ]
+
+
+def below(x: Any, level: int) -> Any:
+    """Operand as one trace less than `level` has it: what a function is computed on."""
+    if type(x) is not Array:
+        return x
+    data = x._read()
+    return data if x._node is None or x._node[LEVEL] == level else _frozen(x)
 
 
 def inner_namespace(values: Iterable[Any]) -> Any:
@@ -501,17 +523,3 @@ def _kind_rank(dtype: Any) -> int:
 def _is_view_key(key: Any) -> bool:
     parts = key if type(key) is tuple else (key,)
     return not any(hasattr(part, "dtype") and part.ndim for part in parts)
-
-
-def record(result: Any, rule: Any, operands: Sequence[Any], level: int, saved: Any) -> Array:
-    """Array of a result that was computed elsewhere, its node under a rule of its own."""
-    argnums = tuple(
-        i
-        for i, x in enumerate(operands)
-        if type(x) is Array and x._node is not None and x._node[LEVEL] == level
-    )
-    parents = tuple(operands[i]._node for i in argnums)
-    out = _new(Array)
-    out._data, out._alias = result, None
-    out._node = (_serial(), level, rule, argnums, parents, (), saved, result.shape, result.dtype)
-    return out

@@ -15,12 +15,22 @@ from typing import Any
 from gradlab.autodiff.rule import discrete, rule
 from gradlab.backend import namespace
 
-__all__ = ["conj", "is_complex_dtype"]
+__all__ = ["conj", "is_complex_dtype", "is_inexact_dtype"]
 
 
 def is_complex_dtype(dtype: Any) -> bool:
     """Whether a dtype of any library is complex; its name says so everywhere."""
     return _is_complex(type(dtype), dtype)  # type: ignore[arg-type]  # mypy: do types hash?
+
+
+def is_inexact_dtype(dtype: Any) -> bool:
+    """Whether a dtype of any library is real or complex floating."""
+    return _is_inexact(type(dtype), dtype)  # type: ignore[arg-type]
+
+
+@cache
+def _is_inexact(_: type, dtype: Any) -> bool:
+    return "float" in str(dtype) or "complex" in str(dtype)
 
 
 @cache

@@ -16,11 +16,13 @@ from gradlab.autodiff.array import (
     Array,
     Node,
     apply,
+    below,
     constant,
     lift,
     new_level,
     plain,
     record,
+    traced_at,
 )
 from gradlab.autodiff.graph import pull
 from gradlab.autodiff.rule import Kind, Rule
@@ -30,7 +32,11 @@ __all__ = ["checkpoint", "custom_vjp", "primitive", "stop_gradient"]
 
 
 def primitive(
-    name: str, kind: Kind, *pulls: Callable[..., Any] | None, forward: Callable[..., Any]
+    name: str,
+    kind: Kind,
+    *pulls: Callable[..., Any] | None,
+    forward: Callable[..., Any],
+    names: tuple[str, ...] = (),
 ) -> Callable[..., Any]:
     """Function that computes `forward`, and is differentiated by a rule: one step for many.
 
@@ -43,6 +49,8 @@ def primitive(
         One for each array argument, as `gradlab.autodiff.rule` describes them.
     forward : callable
         ``forward(xp, *arrays)``, with the functions of the standard.
+    names : tuple of str, optional
+        What the caller calls the arrays, for the message that they are of two libraries.
 
     Returns
     -------
@@ -55,7 +63,8 @@ def primitive(
         for x in operands:
             if type(x) is Array:
                 return apply(rule, operands, {})
-        return forward(namespace(*operands), *operands)
+        result = forward(namespace(*operands, names=names), *operands)
+        return result[0] if rule.has_extra else result
 
     call.__name__ = call.__qualname__ = name
     return call
@@ -126,9 +135,10 @@ def custom_vjp(
         level = _level(args)
         if level is None:
             return f(*args)
-        inner = [_below(x, level) for x in args]
+        inner = [below(x, level) for x in args]
         out, saved = fwd(*inner)
-        return record(_inner_result(out, level, rule.name), rule, args, level, (saved, len(args)))
+        value, traced = _inner_result(out, level, rule.name), tuple(traced_at(args, level))
+        return record(value, rule, args, level, traced, (), (saved, len(args)))
 
     return call
 
@@ -160,9 +170,10 @@ def checkpoint(f: Callable[..., Any], /) -> Callable[..., Any]:
         level = _level(args)
         if level is None:
             return f(*args)
-        inner = [_below(x, level) for x in args]
+        inner = [below(x, level) for x in args]
         out = f(*(constant(x) if is_array(x) else x for x in inner))
-        return record(_inner_result(out, level, rule.name), rule, args, level, inner)
+        value, traced = _inner_result(out, level, rule.name), tuple(traced_at(args, level))
+        return record(value, rule, args, level, traced, (), inner)
 
     return call
 
@@ -213,14 +224,6 @@ class _Checkpoint:
 def _level(args: tuple[Any, ...]) -> int | None:
     levels = [x._node[LEVEL] for x in args if type(x) is Array and x._node is not None]
     return max(levels, default=None)
-
-
-def _below(x: Any, level: int) -> Any:
-    """Argument as one trace less has it."""
-    if type(x) is not Array:
-        return x
-    data = x._read()
-    return data if x._node is None or x._node[LEVEL] == level else x
 
 
 def _inner_result(out: Any, level: int, name: str) -> Any:

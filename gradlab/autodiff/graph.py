@@ -213,4 +213,6 @@ def _node_of(x: Array) -> Node:
 
 
 def _flat(saved: tuple[Any, ...]) -> list[Any]:
-    return [x for x in saved if hasattr(x, "dtype")]
+    """Arrays among what was saved; the extra of a rule may be a tuple of them."""
+    extra = saved[-1] if saved and type(saved[-1]) is tuple else ()
+    return [x for x in (*saved, *extra) if hasattr(x, "dtype")]

@@ -9,6 +9,8 @@ names, and take just what they name; only that is saved until the backward pass:
     the first, second and third array argument (of a rule for sequences, ``a`` is the tuple),
 ``y``
     the result,
+``e``
+    what `forward` returned beside it: ``(y, e)``, where a pull names ``e``,
 ``shape``, ``dtype``
     those of the argument whose cotangent is wanted,
 ``xp``
@@ -28,8 +30,7 @@ is summed to the argument's shape where broadcasting had widened it, and cast to
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Literal
 
 __all__ = ["DISCRETE", "RULES", "Kind", "Rule", "discrete", "rule"]
@@ -37,7 +38,7 @@ __all__ = ["DISCRETE", "RULES", "Kind", "Rule", "discrete", "rule"]
 Kind = Literal["elementwise", "linear", "bilinear", "other"]
 Pull = Callable[..., Any]
 
-_ARRAYS = "abc"
+_ARRAYS, _RESULTS = "abc", "ye"
 SPECIAL = ("g", "xp", "shape", "dtype", "i", "call", "through")
 
 
@@ -54,7 +55,10 @@ class Rule:
         Array arguments, the first positional ones; 0 for one sequence of arrays.
     """
 
-    __slots__ = ("arity", "defaults", "forward", "kind", "name", "needs", "plans", "pulls")
+    __slots__ = (
+        *("_needed", "arity", "defaults", "forward", "has_extra", "kind", "name", "needs"),
+        *("plans", "pulls"),
+    )
 
     def __init__(
         self, name: str, kind: Kind, pulls: tuple[Pull | None, ...], forward: Callable[..., Any]
@@ -62,13 +66,13 @@ class Rule:
         self.name = name
         self.kind: Kind = kind
         self.pulls: tuple[Any, ...] = pulls
+        self._needed: dict[tuple[int, ...], frozenset[int]] = {}
         self.forward = forward
-        parameters = list(inspect.signature(forward).parameters.values())[1:]
-        is_sequence = parameters[0].name == "arrays"
-        self.arity = 0 if is_sequence else len(pulls)
-        options = parameters[1 if is_sequence else len(pulls) :]
-        self.defaults = {p.name: p.default for p in options}
+        self.arity = 0 if "arrays" in _parameters(forward) else len(pulls)
+        options = _parameters(forward)[2 if self.arity == 0 else 1 + len(pulls) :]
+        self.defaults = dict.fromkeys(options) | (forward.__kwdefaults__ or {})
         self.plans = tuple(None if pull is None else self._plan(pull) for pull in pulls)
+        self.has_extra = any("e" in _parameters(pull) for pull in pulls if pull is not None)
         self.needs = tuple(
             frozenset() if plan is None else frozenset(t for t in plan if isinstance(t, int))
             for plan in self.plans
@@ -77,11 +81,11 @@ class Rule:
     def _plan(self, pull: Pull) -> tuple[int | str, ...]:
         """Where each parameter of `pull` comes from: an index of what is saved, or a name."""
         plan: list[int | str] = []
-        for name in inspect.signature(pull).parameters:
+        for name in _parameters(pull):
             if name in _ARRAYS[: max(self.arity, 1)]:
                 plan.append(_ARRAYS.index(name))
-            elif name == "y":
-                plan.append(max(self.arity, 1))
+            elif name in _RESULTS:
+                plan.append(max(self.arity, 1) + _RESULTS.index(name))
             elif name in SPECIAL or name in self.defaults:
                 plan.append(name)
             else:
@@ -89,9 +93,19 @@ class Rule:
                 raise TypeError(msg)
         return tuple(plan)
 
-    def needed(self, argnums: Iterable[int]) -> frozenset[int]:
+    def needed(self, argnums: tuple[int, ...]) -> frozenset[int]:
         """Indices of what the pulls of these arguments use: arguments, then the result."""
-        return frozenset().union(*(self.needs[0 if self.arity == 0 else i] for i in argnums))
+        found = self._needed.get(argnums)
+        if found is None:
+            found = frozenset().union(*(self.needs[0 if self.arity == 0 else i] for i in argnums))
+            self._needed[argnums] = found
+        return found
+
+
+def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Names of a function's parameters, keyword-only ones last; `inspect` is slow to import."""
+    code = function.__code__
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
 RULES: dict[str, Rule] = {}

@@ -21,6 +21,7 @@ from gradlab.autodiff.array import (
     new_level,
     plain,
 )
+from gradlab.autodiff.elementwise import is_complex_dtype, is_inexact_dtype
 from gradlab.autodiff.graph import pull, push
 from gradlab.backend import ensure_array, fresh, is_array, namespace
 
@@ -42,13 +43,20 @@ class _Trace:
 
     def __init__(self, x: tree.Tree, called: str = "x") -> None:
         self.level = new_level()
-        _, self.build = tree.flatten(x)
-        names = [name for name, _ in tree.items(x, called)]
-        leaves = [_real_leaf(leaf, name) for (name, leaf) in tree.items(x, called)]
+        leaves, self.build = tree.flatten(x)
         if not leaves:
             msg = f"`{called}` must hold at least one array: got {x!r}"
             raise ValueError(msg)
-        namespace(*(plain(leaf) for leaf in leaves), names=tuple(names))
+        leaves = [leaf if is_array(leaf) else ensure_array(leaf) for leaf in leaves]
+        try:
+            namespace(*(plain(leaf) for leaf in leaves))
+        except TypeError:  # once more, with their names
+            names = tuple(name for name, _ in tree.items(x, called))
+            namespace(*(plain(leaf) for leaf in leaves), names=names)
+            raise
+        for k, leaf in enumerate(leaves):
+            if not is_inexact_dtype(leaf.dtype):
+                raise TypeError(_not_floating(list(tree.items(x, called))[k][0], leaf))
         self.lifted = [lift(leaf, self.level) for leaf in leaves]
         self.inner = [leaf._data for leaf in self.lifted]
         self.nodes = [node for leaf in self.lifted if (node := leaf._node) is not None]
@@ -82,7 +90,7 @@ class _Trace:
                 "or take autodiff.jacobian"
             )
             raise ValueError(msg)
-        if "complex" in str(value.dtype):
+        if is_complex_dtype(value.dtype):
             msg = f"`f` must return a real number: got {value.dtype}; take xp.real or xp.abs of it"
             raise TypeError(msg)
         return value, node
@@ -159,16 +167,18 @@ def value_and_grad(
             msg = f"`argnums` {argnums!r} must be positions of the {len(args)} arguments given"
             raise ValueError(msg)
         places = [k % len(args) for k in numbers]
-        trace = _Trace({k: args[k] for k in places}, "argument ")
-        arguments = [
-            trace.argument[k] if k in places else _constants(x) for k, x in enumerate(args)
-        ]
+        one = None if several else places[0]
+        x = {k: args[k] for k in places} if one is None else args[one]
+        trace = _Trace(x, "arguments" if one is None else f"argument {one}")
+        lifted = trace.argument if one is None else {one: trace.argument}
+        arguments = [lifted[k] if k in lifted else _constants(x) for k, x in enumerate(args)]
         result = f(*arguments, **{name: _constants(x) for name, x in options.items()})
         if has_aux:
             result, aux = result
         value, node = trace.scalar(result)
-        gradients = trace.build(trace.pulled(node, _ones_like(value), nan_safe=nan_safe))
-        gradient = tuple(gradients[k] for k in places) if several else gradients[places[0]]
+        gradient = trace.build(trace.pulled(node, _ones_like(value), nan_safe=nan_safe))
+        if several:
+            gradient = tuple(gradient[k] for k in places)
         value = _own([value], [value], ())[0]
         return ((value, _unwrapped(aux, trace.level)), gradient) if has_aux else (value, gradient)
 
@@ -345,15 +355,11 @@ def _basis(like: Any) -> list[Any]:
     return [xp.reshape(unit[k, :], like.shape) for k in range(n)]
 
 
-def _real_leaf(leaf: Any, name: str) -> Any:
-    x = leaf if type(leaf) is Array else ensure_array(leaf)
-    if "float" not in str(x.dtype) and "complex" not in str(x.dtype):
-        msg = (
-            f"`{name}` must be floating to be differentiated in: got {x.dtype}; convert it, "
-            "such as by gradlab.asarray(x, 'float64')"
-        )
-        raise TypeError(msg)
-    return x
+def _not_floating(name: str, x: Any) -> str:
+    return (
+        f"`{name}` must be floating to be differentiated in: got {x.dtype}; convert it, "
+        "such as by gradlab.asarray(x, 'float64')"
+    )
 
 
 def _constants(x: Any) -> Any:

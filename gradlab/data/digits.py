@@ -11,9 +11,9 @@
 
 Sorted by class, and within a class by lot, every fifth sample is a test sample: 360 of them, a
 fifth of each class. Raw numbers of PCG64 are the same in every version of NumPy. Of the seeds
-0 to 19 it is the first on whose test part logistic regression does what it does on their average
-(0.967; some parts are harder by 0.014): the split is no easier and no harder than most. Source, licence
-and changes are stated in ``DIGITS-LICENSE.txt``.
+0 to 19 this is the first on whose test part logistic regression does what it does on their
+average (0.967; some are harder by 0.014): the split is no easier and no harder than most. Source,
+licence and changes are stated in ``DIGITS-LICENSE.txt``.
 """
 
 from __future__ import annotations

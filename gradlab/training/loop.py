@@ -23,18 +23,19 @@ from gradlab.training.history import History
 __all__ = ["Trainable", "fit"]
 
 
-def _exact(loss_at: Callable[..., Array], params: Any, x: Array, rows: Array) -> tuple[Array, Any]:
-    loss, slope = autodiff.value_and_grad(loss_at)(params, x, rows)
-    return loss, slope
+def _by_differences(loss_at: Callable[..., Array]) -> Callable[..., tuple[Array, Any]]:
+    """What `autodiff.value_and_grad` gives, by central differences."""
+
+    def call(params: Any, x: Array, rows: Array) -> tuple[Array, Any]:
+        return numerical.value_and_gradient(partial(loss_at, x=x, rows=rows), params)
+
+    return call
 
 
-def _numerical(
-    loss_at: Callable[..., Array], params: Any, x: Array, rows: Array
-) -> tuple[Array, Any]:
-    return numerical.value_and_gradient(partial(loss_at, x=x, rows=rows), params)
-
-
-GRADIENTS = {"autodiff": _exact, "numerical": _numerical}
+GRADIENTS: dict[str, Callable[..., Any]] = {
+    "autodiff": autodiff.value_and_grad,
+    "numerical": _by_differences,
+}
 
 
 @runtime_checkable
@@ -164,7 +165,7 @@ def fit(
         x,
         rows,
         optimizer=optimizer,
-        value_and_grad=GRADIENTS[gradient],
+        value_and_grad=GRADIENTS[gradient](network.loss_at),
         history=history,
     )
     try:
@@ -236,7 +237,7 @@ class _Run:
         x = self.xp.take(self.x, batch, axis=0)
         rows = self.xp.take(self.rows, batch, axis=0)
         params = self.network.params
-        loss, grads = self.value_and_grad(self.network.loss_at, params, x, rows)
+        loss, grads = self.value_and_grad(params, x, rows)
         moved, self.state = self.optimizer.step(params, grads, self.state)
         self.losses.append(loss)
         params.update(moved)  # one call: an interrupt comes before or after all of it
