@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import re
-from importlib import metadata
 from typing import Any
 
 from gradlab.backend.errors import BackendError, BackendUnavailableError
@@ -26,6 +25,8 @@ def examine() -> dict[str, Any]:
         version, devices and memory in bytes, or why it cannot be used), ``warnings``,
         ``versions``.
     """
+    from importlib import metadata  # noqa: PLC0415  (slow; not at `import gradlab`)
+
     report: dict[str, Any] = {}
     try:
         backend = get_backend()
@@ -39,7 +40,8 @@ def examine() -> dict[str, Any]:
             "fallback": backend.fallback,
         }
     report["backends"] = {name: _examine_library(name) for name in LIBRARIES}
-    report["warnings"] = _duplicate_wheels()
+    installed = {str(dist.metadata["Name"]).lower() for dist in metadata.distributions()}
+    report["warnings"] = _duplicate_wheels(installed)
     report["versions"] = {
         "gradlab": metadata.version("gradlab"),
         "array-api-compat": metadata.version("array-api-compat"),
@@ -59,9 +61,8 @@ def _examine_library(name: str) -> dict[str, Any]:
         return {"usable": False, "reason": "not_installed", "message": str(error)}
 
 
-def _duplicate_wheels() -> list[str]:
-    names = (str(dist.metadata["Name"]).lower() for dist in metadata.distributions())
-    wheels = sorted({name for name in names if _CUPY_WHEEL.fullmatch(name)})
+def _duplicate_wheels(installed: set[str]) -> list[str]:
+    wheels = sorted(name for name in installed if _CUPY_WHEEL.fullmatch(name))
     if len(wheels) < 2:  # noqa: PLR2004  (two are one too many)
         return []
     msg = (

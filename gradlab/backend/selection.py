@@ -7,13 +7,11 @@ Nothing is read or imported before the first use: a bad value of the environment
 from __future__ import annotations
 
 import inspect
-import logging
 import os
 from collections.abc import Callable
 from contextlib import ContextDecorator, ExitStack
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import lru_cache, wraps
 from typing import Any, TypeVar
 
@@ -226,6 +224,8 @@ def _parse(spec: str, source: str) -> _Request:
     written, colon, device = (part.strip() for part in spec.strip().partition(":"))
     name = ALIASES.get(written.lower(), written.lower())
     if name not in NAMES:
+        from difflib import get_close_matches  # noqa: PLC0415  (slow; not at `import gradlab`)
+
         close = get_close_matches(name, [*NAMES, *ALIASES], n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         msg = (
@@ -252,6 +252,8 @@ def _resolve_auto() -> tuple[str, Device, str]:
         return "cupy", load("cupy").find_device(None), ""
     except BackendError as error:
         reason = str(error)
+    import logging  # noqa: PLC0415  (slow; not at `import gradlab`)
+
     logging.getLogger("gradlab").warning("backend auto: using numpy, because %s", reason)
     return "numpy", load("numpy").find_device(None), reason
 

@@ -67,7 +67,7 @@ def samples(x: Any, features: int, like: Array) -> Array:
     if x.ndim not in (1, 2) or x.shape[-1] != features:
         msg = (
             f"`x` must be a batch of shape (n, {features}) or one sample of shape ({features},), "
-            f"for the network has {features} inputs: got shape {x.shape}"
+            f"for the network has {features} inputs: got shape {tuple(x.shape)}"
         )
         if x.ndim > 2 and math.prod(x.shape[1:]) == features:  # noqa: PLR2004  (images)
             msg += f"; flatten the samples: xp.reshape(x, (-1, {features}))"
@@ -166,7 +166,7 @@ def _neither(t: Array, shape: tuple[int, ...], called: str) -> str:
         cure = "cast labels to integers: xp.astype(t, xp.int64)"
     elif t.ndim == 1 and batch:
         cure = f"`{called}` has {batch[0]} samples and `t` has {t.shape[0]}"
-    elif t.shape == shape[::-1]:
+    elif tuple(t.shape) == shape[::-1]:
         cure = "its axes are exchanged: give t.T"
     elif batch and t.shape == (batch[0], 1):
         cure = "flatten the labels: xp.reshape(t, (-1,))"
@@ -174,5 +174,5 @@ def _neither(t: Array, shape: tuple[int, ...], called: str) -> str:
         cure = "give it one of these shapes"
     return (
         f"`t` must be {labels}, or probabilities of {classes} classes, shape {shape}: got shape "
-        f"{t.shape} of {t.dtype}; {cure}"
+        f"{tuple(t.shape)} of {t.dtype}; {cure}"
     )

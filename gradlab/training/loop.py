@@ -165,7 +165,7 @@ def fit(
         x,
         rows,
         optimizer=optimizer,
-        value_and_grad=GRADIENTS[gradient](network.loss_at),
+        gradient=GRADIENTS[gradient],
         history=history,
     )
     try:
@@ -194,15 +194,15 @@ class _Run:
         rows: Array,
         *,
         optimizer: Optimizer,
-        value_and_grad: Callable[..., tuple[Array, Any]],
+        gradient: Callable[..., Any],
         history: History,
     ) -> None:
         self.network = network
         self.x, self.rows = x, rows
         self.xp = namespace(x, rows)
         self.optimizer = optimizer
-        self.value_and_grad = value_and_grad
         self.state = optimizer.init(network.params)
+        self.value_and_grad = gradient(network.loss_at)
         self.history = history
         self.losses: list[Array] = []
 
