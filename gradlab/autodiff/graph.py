@@ -112,7 +112,7 @@ def _cotangents(node: Node, g: Any, *, nan_safe: bool = False) -> list[Any]:
     rule = node[RULE]
     if not isinstance(rule, Rule):
         return rule.cotangents(node, g)
-    xp = inner_namespace((g, *_flat(node[SAVED])))
+    xp = _namespace_within(g, node[SAVED])
     found = []
     for i, parent in zip(node[ARGNUMS], node[PARENTS], strict=True):
         values = _arguments(node, g, xp, i, parent)
@@ -122,6 +122,15 @@ def _cotangents(node: Node, g: Any, *, nan_safe: bool = False) -> list[Any]:
             cotangent = xp.where(g == 0, xp.zeros_like(cotangent), cotangent)
         found.append(cotangent)
     return found
+
+
+def _namespace_within(g: Any, saved: tuple[Any, ...]) -> Any:
+    """Namespace of cotangents and saved values: that of an outer trace where one is traced."""
+    if type(g) is not Array:
+        for x in (*saved, *saved[-1]) if saved and type(saved[-1]) is tuple else saved:
+            if type(x) is Array:
+                return x.__array_namespace__()
+    return namespace(g)
 
 
 def _arguments(node: Node, g: Any, xp: Any, i: int, parent: Node) -> list[Any]:

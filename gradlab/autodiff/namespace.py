@@ -15,7 +15,15 @@ from gradlab.autodiff.array import Array, apply, constant, namespace_source, pla
 from gradlab.autodiff.rule import DISCRETE, RULES, Rule
 from gradlab.backend import is_array, namespace, snapshot
 
-__all__ = ["UNSUPPORTED", "TracedNamespace"]
+__all__ = [
+    "COMPOSITES",
+    "CREATION",
+    "PLAIN",
+    "UNSUPPORTED",
+    "TracedNamespace",
+    "composite",
+    "traced_namespace",
+]
 
 CREATION = (
     *("arange", "empty", "empty_like", "eye", "full_like", "linspace", "ones", "ones_like"),

@@ -172,10 +172,10 @@ def stack_scalars(scalars: Sequence[Any], like: Array) -> Array:
     xp = namespace(like)
     if is_array(first):
         return xp.stack(list(scalars))
-    values = asarray_like(np.asarray(scalars).astype(getattr(first, "dtype", None)), like)
-    if isinstance(first, bool | int | float):  # np.float64 is a float: it may be here by accident
-        return xp.astype(values, like.dtype)
-    return values
+    if isinstance(first, int | float):  # np.float64 is a float: it may be here by accident
+        name = str(like.dtype).rpartition(".")[2]  # of array-api-strict, torch: a name with dots
+        return asarray_like(np.asarray(scalars, dtype=name), like)
+    return asarray_like(np.asarray(scalars), like)
 
 
 def to_numpy(x: Any) -> np.ndarray[Any, Any]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.backend.arrays import namespace
-from gradlab.backend.library import Array, library_of, load
+from gradlab.backend.arrays import asarray_like, is_array, namespace, to_numpy
+from gradlab.backend.library import LIBRARIES, Array, library_of, load
 
 __all__ = ["fresh", "scatter_add", "snapshot"]
 
@@ -52,4 +52,9 @@ def scatter_add(values: Array, key: Any, shape: tuple[int, ...]) -> Array:
         key = tuple(part for part in parts if part is not None)  # None is not for assignment
         out[key] = xp.reshape(values, out[key].shape)
         return out
-    return load(library_of(values)).add_at(out, key, values)
+    name = library_of(values)
+    if name in LIBRARIES:
+        return load(name).add_at(out, key, values)
+    host = to_numpy(out)  # a library that cannot be selected: by way of the host
+    np.add.at(host, tuple(to_numpy(p) if is_array(p) else p for p in parts), to_numpy(values))
+    return asarray_like(host, values)

@@ -51,7 +51,7 @@ def find_device(device: str | None) -> Device:
             f"(CUDA_VISIBLE_DEVICES may hide some); choose one as cupy:0"
         )
         raise BackendUnavailableError(msg, reason="bad_index")
-    _try_out(cupy, index)
+    _try_out(index)
     return index
 
 
@@ -139,8 +139,9 @@ def _explain(runtime: Any, error: RuntimeError) -> tuple[Reason, str]:
 
 
 @cache  # a failure raises, and is not kept
-def _try_out(cupy: Any, index: int) -> None:
+def _try_out(index: int) -> None:
     """Run one elementwise kernel, one sum and one product: each loads another CUDA library."""
+    cupy = _cupy()
     try:
         with cupy.cuda.Device(index):
             a = cupy.ones((2, 2))

@@ -119,8 +119,9 @@ def set_backend(spec: str | Backend | None, *, dtype: str | None = None) -> None
         If it cannot work; the selection is then left as it was.
     """
     request, dtype = _checked(spec, dtype, "set_backend")
-    with _Use(request, dtype):  # tried before anything is changed
-        pass
+    if request is not None or dtype is not None:
+        with _Use(request, dtype):  # tried before anything is changed
+            pass
     _of_process.update(request=request, dtype=dtype)
 
 

@@ -27,8 +27,7 @@ __all__ = [
 
 def _sigmoid_of(xp: Namespace, a: Array) -> Array:
     e = xp.exp(-xp.abs(a))
-    s = 1 / (1 + e)
-    return xp.where(a >= 0, s, e * s)  # 1 - s would lose the small values' digits
+    return xp.where(a < 0, e, xp.ones_like(e)) / (1 + e)  # 1 - s would lose small values' digits
 
 
 def _weights_cotangent(xp: Namespace, g: Array, a: Array) -> Array:
@@ -41,7 +40,7 @@ def _cross_entropy_of(xp: Namespace, a: Array, b: Array) -> tuple[Array, tuple[A
     e = xp.exp(z)
     total = xp.sum(e, axis=-1, keepdims=True)
     minus_log_p = xp.log(total) - z
-    loss = xp.asarray(xp.mean(xp.sum(b * minus_log_p, axis=-1)))
+    loss = xp.asarray(xp.sum(b * minus_log_p) / (a.shape[0] if a.ndim > 1 else 1))
     return loss, (minus_log_p, e / total)
 
 
@@ -57,8 +56,8 @@ _linear = primitive(
     "other",
     lambda xp, g, b: g @ xp.matrix_transpose(b),
     _weights_cotangent,
-    lambda g: g,
-    forward=lambda xp, a, b, c: xp.matmul(a, b) + c,
+    lambda xp, g: xp.sum(g, axis=0) if g.ndim > 1 else g,
+    forward=lambda xp, a, b, c: a @ b + c,
     names=("x", "W", "b"),
 )
 _sigmoid = primitive("sigmoid", "elementwise", lambda g, y: g * (y * (1 - y)), forward=_sigmoid_of)

@@ -1,0 +1,196 @@
+"""Why CuPy may not work here: each reason, played by a module that fails as CuPy does."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import logging
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import gradlab as gl
+from gradlab.backend import BackendNotInstalledError, BackendUnavailableError, selection
+from gradlab.backend.on_cupy import _try_out
+
+
+class CUDARuntimeError(RuntimeError):
+    def __init__(self, status, text):
+        super().__init__(text)
+        self.status = status
+
+
+class Device:
+    def __init__(self, index):
+        self.id = index
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        return None
+
+
+def fake_cupy(count=2, driver=13000, fails=None):
+    """Make a module with the parts of CuPy that are asked; its arrays are NumPy's."""
+
+    def count_devices():
+        if isinstance(count, Exception):
+            raise count
+        return count
+
+    def ones(shape):
+        if fails is not None:
+            raise fails
+        return np.ones(shape)
+
+    runtime = SimpleNamespace(
+        driverGetVersion=lambda: driver,
+        runtimeGetVersion=lambda: 13010,
+        getDeviceCount=count_devices,
+        getDevice=lambda: 1,
+        memGetInfo=lambda: (2**30, 2**32),
+        getDeviceProperties=lambda index: {"name": f"GPU {index}".encode()},
+    )
+    stream = SimpleNamespace(synchronize=lambda: None)
+    cuda = SimpleNamespace(runtime=runtime, Device=Device, get_current_stream=lambda: stream)
+    return SimpleNamespace(
+        __version__="14.2",
+        __spec__=importlib.machinery.ModuleSpec("cupy", None),
+        cuda=cuda,
+        ones=ones,
+        asarray=np.asarray,
+        asnumpy=np.asarray,
+        add=np.add,
+    )
+
+
+@pytest.fixture
+def install(monkeypatch):
+    """Put a module in the place of CuPy."""
+
+    def install(module):
+        monkeypatch.setitem(sys.modules, "cupy", module)
+        found = importlib.machinery.ModuleSpec("cupy", None)
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
+        clear()
+
+    def clear():
+        _try_out.cache_clear()
+        selection._resolve_auto.cache_clear()
+
+    yield install
+    clear()
+
+
+def enter(spec):
+    with gl.use_backend(spec) as backend:
+        return backend
+
+
+UNUSABLE = {
+    "no_driver": (
+        fake_cupy(CUDARuntimeError(35, "insufficient"), driver=0),
+        "no NVIDIA driver; choose numpy",
+    ),
+    "driver_too_old": (
+        fake_cupy(CUDARuntimeError(35, "insufficient"), driver=11000),
+        "serves CUDA 11000, CuPy needs 13010",
+    ),
+    "no_device": (fake_cupy(CUDARuntimeError(100, "none")), "CUDA_VISIBLE_DEVICES empty"),
+    "no_device at all": (fake_cupy(0), "sees no GPU"),
+    "no_device of a broken driver": (fake_cupy(CUDARuntimeError(999, "odd\nmore")), "GPUs: odd;"),
+    "libraries_missing": (fake_cupy(fails=ImportError("libcublas.so.13")), "libcublas.so.13"),
+    "libraries_missing at run time": (fake_cupy(fails=RuntimeError("")), "RuntimeError"),
+}
+
+
+@pytest.mark.parametrize("what", UNUSABLE)
+def test_an_unusable_cupy_is_explained(install, what):
+    module, message = UNUSABLE[what]
+    install(module)
+    with pytest.raises(BackendUnavailableError, match=message) as caught:
+        enter("cupy")
+    assert caught.value.reason == what.split()[0]
+    assert caught.value.__cause__ is not None or what == "no_device at all"
+
+
+@pytest.mark.parametrize("index", ["2", "-1", "x"])
+def test_an_index_beyond_the_last_gpu_is_named(install, index):
+    install(fake_cupy())
+    with pytest.raises(
+        BackendUnavailableError, match=f"no device '{index}': this machine has 2"
+    ) as e:
+        enter(f"cupy:{index}")
+    assert e.value.reason == "bad_index"
+
+
+def test_a_cupy_that_cannot_be_imported_is_explained(install, monkeypatch):
+    install(None)  # what `import` finds there makes it fail
+    with pytest.raises(BackendUnavailableError, match="cannot be imported") as caught:
+        enter("cupy")
+    assert caught.value.reason == "import_failed"
+
+
+def test_a_cupy_that_is_not_there_gets_the_line_that_installs_it(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(BackendNotInstalledError, match=r"pip install 'gradlab\[cuda13x\]'") as e:
+        enter("gpu:0")
+    assert isinstance(e.value, ImportError)
+
+
+def test_out_of_memory_stays_what_it_is(install):
+    install(fake_cupy(fails=MemoryError("full")))
+    with pytest.raises(MemoryError, match="full"):
+        enter("cupy")
+
+
+def test_a_working_cupy_is_selected_and_described(install):
+    install(fake_cupy())
+    assert str(enter("cuda")) == "cupy:1"  # the current one
+    assert str(enter("cupy:0")) == "cupy:0"
+    described = gl.backend.examine()["backends"]["cupy"]
+    assert described["usable"]
+    assert described["devices"][1] == {
+        "device": 1, "name": "GPU 1", "free": 2**30, "total": 2**32,
+    }  # fmt: skip
+
+
+def test_auto_takes_the_gpu_where_it_works(install):
+    install(fake_cupy())
+    backend = enter("auto")
+    assert (str(backend), backend.fallback) == ("cupy:1", "")
+
+
+def test_auto_falls_back_records_why_and_says_so_once(install, caplog):
+    install(fake_cupy(CUDARuntimeError(35, ""), driver=0))
+    with caplog.at_level(logging.WARNING, logger="gradlab"):
+        for _ in range(3):
+            backend = enter("auto")
+            assert backend.name == "numpy"
+            assert "no NVIDIA driver" in backend.fallback
+    (record,) = caplog.records
+    assert "backend auto: using numpy, because" in record.getMessage()
+    assert "no NVIDIA driver" in record.getMessage()
+
+
+def test_several_wheels_are_warned_of(monkeypatch):
+    from importlib import metadata  # noqa: PLC0415
+
+    wheels = [SimpleNamespace(metadata={"Name": n}) for n in ("CuPy-cuda12x", "cupy", "numpy")]
+    monkeypatch.setattr(metadata, "distributions", lambda: wheels)
+    (warning,) = gl.backend.examine()["warnings"]
+    assert "cupy, cupy-cuda12x" in warning
+
+
+def test_the_doctor_reports_a_selection_that_cannot_work(install, monkeypatch):
+    install(fake_cupy(0))
+    monkeypatch.setenv("GRADLAB_BACKEND", "cupy")
+    report = gl.backend.examine()
+    assert "sees no GPU" in report["error"]
+    assert report["backends"]["cupy"]["reason"] == "no_device"
+    assert report["backends"]["numpy"]["usable"]
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert gl.backend.examine()["backends"]["cupy"]["reason"] == "not_installed"
