@@ -162,7 +162,7 @@ class SGD:
 def _moved(p: Array, g: Array, lr: float) -> Array:
     xp = namespace(p, g, names=("params", "grads"))
     if p.shape != g.shape:
-        msg = f"`grads` must have the shapes of `params`: got {g.shape} for {p.shape}"
+        msg = f"`grads` must have the shapes of `params`: got {tuple(g.shape)} for {tuple(p.shape)}"
         raise ValueError(msg)
     return xp.asarray(p - lr * g, dtype=p.dtype)
 
