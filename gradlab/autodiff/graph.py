@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -36,29 +35,25 @@ def pull(
 ) -> list[Any]:
     """Carry cotangents of results back to the targets; None where a target has no part in them."""
     pending: dict[int, Any] = {}
-    nodes = _reachable(node for node, _ in results)
     for node, g in results:
         _deliver(pending, node, g)
-    found: dict[int, Any] = {}
-    wanted = {node[SERIAL] for node in targets}
-    for node in sorted(nodes.values(), reverse=True, key=operator.itemgetter(SERIAL)):
-        nodes.pop(node[SERIAL])
-        g = pending.pop(node[SERIAL])
-        if node[SERIAL] in wanted:
-            found[node[SERIAL]] = g
+    nodes = _reachable([node for node, _ in results])
+    order = sorted(nodes)
+    while order:  # the last one first; what is done with is let go of
+        node = nodes.pop(order.pop())
         if node[RULE] is not None:
-            for parent, cotangent in zip(
-                node[PARENTS], _cotangents(node, g, nan_safe=nan_safe), strict=True
-            ):
+            cotangents = _cotangents(node, pending.pop(node[SERIAL]), nan_safe=nan_safe)
+            for parent, cotangent in zip(node[PARENTS], cotangents, strict=True):
                 _deliver(pending, parent, cotangent)
-    return [found.get(node[SERIAL]) for node in targets]
+    return [pending.get(node[SERIAL]) for node in targets]  # only leaves are left
 
 
 def push(tangents: Iterable[tuple[Node, Any]], results: Sequence[Node]) -> list[Any]:
     """Carry tangents of leaves forward to the results; None where a result has no part in them."""
     known = {node[SERIAL]: t for node, t in tangents}
     nodes = _reachable(results)
-    for node in sorted(nodes.values(), key=operator.itemgetter(SERIAL)):
+    for serial in sorted(nodes):
+        node = nodes[serial]
         ts = [known.get(parent[SERIAL]) for parent in node[PARENTS]]
         if any(t is not None for t in ts):
             known[node[SERIAL]] = _cast(_pushed(node, ts), node[DTYPE])
@@ -135,15 +130,18 @@ def _namespace_within(g: Any, saved: tuple[Any, ...]) -> Any:
 
 def _arguments(node: Node, g: Any, xp: Any, i: int, parent: Node) -> list[Any]:
     rule, saved = node[RULE], node[SAVED]
-    named = {"g": g, "xp": xp, "shape": parent[SHAPE], "dtype": parent[DTYPE], "i": i, **_TOOLS}
-    return [
-        saved[name]
-        if isinstance(name, int)
-        else named[name]
-        if name in named
-        else node[OPTIONS][name]
-        for name in rule.plans[0 if rule.arity == 0 else i]
-    ]
+    values = []
+    for name in rule.plans[i if rule.arity else 0]:
+        if type(name) is int:
+            values.append(saved[name])
+        elif name == "g":
+            values.append(g)
+        elif name == "xp":
+            values.append(xp)
+        else:
+            more = {"shape": parent[SHAPE], "dtype": parent[DTYPE], "i": i, **_TOOLS}
+            values.append(more[name] if name in more else node[OPTIONS][name])
+    return values
 
 
 def _call(name: str, *operands: Any, **options: Any) -> Any:

@@ -380,17 +380,17 @@ def _unwrapped(x: Any, level: int) -> Any:
     return _unwrapped(x._read(), level) if x._node[LEVEL] >= level else x
 
 
-def _own(found: list[Any], likes: Sequence[Any], given: Sequence[Any]) -> list[Any]:
+def _own(found: Sequence[Any], likes: Sequence[Any], given: Sequence[Any]) -> list[Any]:
     """Arrays that no one else refers to; zeros for None."""
+    taken = {id(x) for x in given}
     owned: list[Any] = []
     for g, like in zip(found, likes, strict=True):
         if g is None:
-            owned.append(namespace(like).zeros_like(like))
-        elif type(g) is Array:
-            owned.append(g)
-        else:
-            taken = any(g is other for other in (*owned, *given))
-            owned.append(namespace(g).asarray(g, copy=True) if taken else fresh(g))
+            g = namespace(like).zeros_like(like)  # noqa: PLW2901
+        elif type(g) is not Array:
+            g = namespace(g).asarray(g, copy=True) if id(g) in taken else fresh(g)  # noqa: PLW2901
+        taken.add(id(g))
+        owned.append(g)
     return owned
 
 
