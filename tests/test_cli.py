@@ -103,6 +103,25 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("what", MISTAKES)
+def test_a_mistake_is_told_in_one_line_of_standard_error(what, capsys, monkeypatch):
+    arguments, environment, message = MISTAKES[what]
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    try:
+        status = cli.main(arguments)
+    except SystemExit as error:  # argparse's way
+        status = error.code
+    out, err = capsys.readouterr()
+    assert (status, out) == (2, "")
+    assert message in err
+
+
+def test_divergence_is_told_with_its_own_status(capsys):
+    assert cli.main([*QUICK, "--lr", "1e6", "--epochs", "5"]) == 3
+    assert "gradlab train: training diverged with lr=1e+06" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("what", MISTAKES)
 def test_a_mistake_ends_with_two_and_no_traceback(what):
     arguments, environment, message = MISTAKES[what]
     status, out, err = run(*arguments, **environment)
