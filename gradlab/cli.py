@@ -63,17 +63,17 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME|PATH",
         help="'digits' (8x8, part of gradlab), or a folder or mnist.npz with MNIST",
     )
-    train.add_argument("--hidden", type=_positive_int, default=50, help="hidden units")
-    train.add_argument("--epochs", type=_positive_int, default=10, help="passes through the data")
+    train.add_argument("--hidden", type=_whole(1), default=50, help="hidden units")
+    train.add_argument("--epochs", type=_whole(1), default=10, help="passes through the data")
     train.add_argument("--lr", type=_positive_float, default=1.0, help="learning rate")
-    train.add_argument("--batch-size", type=_positive_int, default=100, help="samples a step")
+    train.add_argument("--batch-size", type=_whole(1), default=100, help="samples a step")
     train.add_argument(
         "--gradient",
         choices=["autodiff", "numerical"],
         default="autodiff",
         help="exact, or by central differences (about six seconds an epoch)",
     )
-    train.add_argument("--seed", type=_natural_int, default=0, help="of weights and shuffling")
+    train.add_argument("--seed", type=_whole(0), default=0, help="of weights and shuffling")
     train.add_argument(
         "--backend",
         default=argparse.SUPPRESS,
@@ -210,20 +210,18 @@ def _device_line(device: dict[str, Any]) -> str:
     return line
 
 
-def _positive_int(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        msg = f"must be positive: got {value}"
-        raise argparse.ArgumentTypeError(msg)
-    return value
+def _whole(least: int) -> Callable[[str], int]:
+    """Type of an option: a whole number, `least` or more."""
 
+    def number(text: str) -> int:
+        value = int(text)
+        if value < least:
+            msg = f"must be {least} or more: got {value}"
+            raise argparse.ArgumentTypeError(msg)
+        return value
 
-def _natural_int(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        msg = f"must not be negative: got {value}"
-        raise argparse.ArgumentTypeError(msg)
-    return value
+    number.__name__ = "whole number"  # what argparse calls it
+    return number
 
 
 def _positive_float(text: str) -> float:

@@ -95,9 +95,9 @@ MISTAKES = {
     "unknown dtype": (("train",), {"GRADLAB_DTYPE": "float16"}, "GRADLAB_DTYPE must be"),
     "missing data": (("train", "--data", "no/such/folder"), {}, "no/such/folder"),
     "negative rate": (("train", "--lr", "-1"), {}, "must be positive and finite: got -1"),
-    "half a unit": (("train", "--hidden", "1.5"), {}, "--hidden: invalid"),
-    "no epochs": (("train", "--epochs", "0"), {}, "must be positive: got 0"),
-    "negative seed": (("train", "--seed", "-1"), {}, "must not be negative: got -1"),
+    "half a unit": (("train", "--hidden", "1.5"), {}, "--hidden: invalid whole number"),
+    "no epochs": (("train", "--epochs", "0"), {}, "must be 1 or more: got 0"),
+    "negative seed": (("train", "--seed", "-1"), {}, "must be 0 or more: got -1"),
     "no command": ((), {}, "command"),
 }
 
