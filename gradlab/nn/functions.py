@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from gradlab.autodiff import primitive
-from gradlab.backend import Array, Namespace, ensure_array, namespace
+from gradlab.backend import Array, Namespace, ensure_array, namespace, overflow_expected
 from gradlab.nn.checks import targets
 
 __all__ = [
@@ -26,8 +26,8 @@ __all__ = [
 
 
 def _sigmoid_of(xp: Namespace, a: Array) -> Array:
-    e = xp.exp(-xp.abs(a))
-    return xp.where(a < 0, e, xp.ones_like(e)) / (1 + e)  # 1 - s would lose small values' digits
+    with overflow_expected():  # where exp(-a) is infinite, the quotient is 0 as it should be
+        return 1 / (1 + xp.exp(-a))
 
 
 def _weights_cotangent(xp: Namespace, g: Array, a: Array) -> Array:
@@ -117,7 +117,8 @@ def sigmoid(x: Array, /) -> Array:
     Returns
     -------
     array, shape and dtype of `x`
-        Accurate to a few units in the last place at both tails; nothing overflows.
+        Accurate to a few units in the last place at both tails, down to the smallest normal
+        number; below it, 0.
 
     Examples
     --------
