@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import math
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from gradlab.autodiff import structural  # noqa: F401  (fills the table, as the next line does)
@@ -27,7 +27,6 @@ __all__ = [
     "apply",
     "below",
     "constant",
-    "inner_namespace",
     "lift",
     "namespace_source",
     "new_level",
@@ -101,13 +100,10 @@ def apply(rule: Rule, operands: Sequence[Any], options: dict[str, Any]) -> Array
     for x in operands:
         if type(x) is Array and x._node is not None and x._node[LEVEL] > level:
             level = x._node[LEVEL]
-    inner = [below(x, level) for x in operands]
-    xp = inner_namespace(inner)
+    inner, traced = _taken_apart(rule, operands, level)
+    xp = namespace(*inner)
     result = rule.forward(xp, *([inner] if rule.arity == 0 else inner), **options)
     results = result if rule.has_extra else (result,)
-    traced = tuple(
-        [k for k in traced_at(operands, level) if rule.plans[k if rule.arity else 0] is not None]
-    )
     if not traced:
         return constant(results[0])
     saved: list[Any] = [None] * (len(inner) + len(results))
@@ -119,6 +115,25 @@ def apply(rule: Rule, operands: Sequence[Any], options: dict[str, Any]) -> Array
     return record(
         results[0], rule, operands, level, traced, tuple(saved), {**rule.defaults, **options}
     )
+
+
+def _taken_apart(
+    rule: Rule, operands: Sequence[Any], level: int
+) -> tuple[list[Any], tuple[int, ...]]:
+    """Operands as `below` has them, and which of them the result depends on."""
+    inner, traced, plans = [], [], rule.plans
+    for k, x in enumerate(operands):
+        if type(x) is not Array:
+            inner.append(x)
+            continue
+        node = x._node
+        data = x._data if x._alias is None else x._read()
+        if node is not None and node[LEVEL] != level:
+            data = _frozen(x)
+        elif node is not None and plans[k if rule.arity else 0] is not None:
+            traced.append(k)
+        inner.append(data)
+    return inner, tuple(traced)
 
 
 def record(
@@ -154,17 +169,6 @@ def below(x: Any, level: int) -> Any:
         return x
     data = x._read()
     return data if x._node is None or x._node[LEVEL] == level else _frozen(x)
-
-
-def inner_namespace(values: Iterable[Any]) -> Any:
-    """Namespace to compute in with values of one trace less, arrays of a library or traced."""
-    found = []
-    for x in values:
-        if type(x) is Array:
-            return x.__array_namespace__()
-        if x is not None and hasattr(x, "dtype"):
-            found.append(x)
-    return namespace(*found)
 
 
 def _frozen(x: Any) -> Any:

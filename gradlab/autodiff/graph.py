@@ -19,7 +19,6 @@ from gradlab.autodiff.array import (
     Node,
     apply,
     constant,
-    inner_namespace,
     lift,
     new_level,
 )
@@ -72,7 +71,8 @@ def _reachable(starts: Iterable[Node]) -> dict[int, Node]:
 
 
 def _deliver(pending: dict[int, Any], node: Node, g: Any) -> None:
-    g = _fitted(g, node)
+    if g.shape != node[SHAPE] or g.dtype != node[DTYPE]:
+        g = _fitted(g, node)
     serial = node[SERIAL]
     pending[serial] = pending[serial] + g if serial in pending else g
 
@@ -167,7 +167,7 @@ def _pushed(node: Node, ts: list[Any]) -> Any:
     if kind == "linear":
         return _pushed_linear(node, ts)
     total = None
-    xp = inner_namespace([t for t in ts if t is not None] + _flat(node[SAVED]))
+    xp = namespace(*ts, *_flat(node[SAVED]))
     for k, t in enumerate(ts):
         if t is None:
             continue
@@ -189,7 +189,7 @@ def _pushed(node: Node, ts: list[Any]) -> Any:
 def _pushed_linear(node: Node, ts: list[Any]) -> Any:
     rule, options = node[RULE], node[OPTIONS]
     like = next(t for t in ts if t is not None)
-    xp = inner_namespace(ts)
+    xp = namespace(*ts)
     by_argument = dict(zip(node[ARGNUMS], ts, strict=True))
     if rule.arity == 0:
         shapes = options["shapes"]

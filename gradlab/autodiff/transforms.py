@@ -49,10 +49,10 @@ class _Trace:
             raise ValueError(msg)
         leaves = [leaf if is_array(leaf) else ensure_array(leaf) for leaf in leaves]
         try:
-            namespace(*(plain(leaf) for leaf in leaves))
+            namespace(*leaves)
         except TypeError:  # once more, with their names
             names = tuple(name for name, _ in tree.items(x, called))
-            namespace(*(plain(leaf) for leaf in leaves), names=names)
+            namespace(*leaves, names=names)
             raise
         for k, leaf in enumerate(leaves):
             if not is_inexact_dtype(leaf.dtype):
