@@ -406,7 +406,11 @@ class Array:
     __rmod__ = _reflected("remainder")
 
     def __matmul__(self, other: Any) -> Array:
-        return self.__array_namespace__().matmul(self, other) if is_array(other) else NotImplemented
+        if not is_array(other):
+            return NotImplemented
+        if len(self.shape) > 1 and len(other.shape) > 1:
+            return apply(RULES["matmul"], (self, other), {})
+        return self.__array_namespace__().matmul(self, other)
 
     def __rmatmul__(self, other: Any) -> Array:
         return self.__array_namespace__().matmul(other, self) if is_array(other) else NotImplemented

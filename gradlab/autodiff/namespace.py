@@ -11,7 +11,15 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from gradlab.autodiff.array import Array, apply, constant, namespace_source, plain
+from gradlab.autodiff.array import (
+    LEVEL,
+    Array,
+    apply,
+    constant,
+    namespace_source,
+    plain,
+    record,
+)
 from gradlab.autodiff.rule import DISCRETE, RULES, Rule
 from gradlab.backend import is_array, namespace, snapshot
 
@@ -69,7 +77,9 @@ class TracedNamespace:
     def __init__(self, inner: Any) -> None:
         self.inner = inner
         self.__name__ = f"gradlab.autodiff.namespace({inner.__name__})"
-        table: dict[str, Any] = {name: _recording(rule) for name, rule in RULES.items()}
+        table: dict[str, Any] = {
+            name: _recording(rule, getattr(inner, name, None)) for name, rule in RULES.items()
+        }
         for name in (*CREATION, *DISCRETE, *UNSUPPORTED):
             table[name] = _constant_giving(getattr(inner, name, None), name)
         table |= {name: _on_plain(getattr(inner, name, None)) for name in PLAIN}
@@ -114,9 +124,11 @@ _namespaces: dict[int, TracedNamespace] = {}  # by the library's namespace, whic
 namespace_source.append(traced_namespace)
 
 
-def _recording(rule: Rule) -> Callable[..., Any]:
+def _recording(rule: Rule, inner: Any) -> Callable[..., Any]:
     options = tuple(rule.defaults)
     arity, is_view = rule.arity, rule.name in VIEWS
+    if rule.kind == "elementwise" and arity == 1 and not options and not is_view:
+        return _recording_one(rule, inner)
 
     def function(*args: Any, **given: Any) -> Any:
         operands, rest = args[:arity], args[arity:]
@@ -125,6 +137,23 @@ def _recording(rule: Rule) -> Callable[..., Any]:
         given.update(zip(options, rest, strict=False))
         result = apply(rule, operands, given)
         return operands[0].view(result) if is_view and type(operands[0]) is Array else result
+
+    function.__name__ = function.__qualname__ = rule.name
+    return function
+
+
+def _recording_one(rule: Rule, inner: Any) -> Callable[..., Any]:
+    """Function of one array; one of a first-order trace takes the short way."""
+    keep_a, keep_y = (k in rule.needed((0,)) for k in (0, 1))
+
+    def function(x: Any, /) -> Any:
+        if type(x) is Array and x._alias is None and x._node is not None:
+            a = x._data
+            if type(a) is not Array:
+                y = inner(a)
+                saved = (a if keep_a else None, y if keep_y else None)
+                return record(y, rule, (x,), x._node[LEVEL], (0,), saved, {})
+        return apply(rule, (x,), {})
 
     function.__name__ = function.__qualname__ = rule.name
     return function
