@@ -459,6 +459,8 @@ def test_arrays_of_two_libraries_are_refused():
 
 
 def test_argnums_out_of_range_and_directions_of_other_shapes_are_refused():
+    with pytest.raises(ValueError, match=r"`argnums` \(\) must be positions"):
+        grad(lambda x: x, argnums=())(1.0)
     with pytest.raises(ValueError, match="`argnums` 2 must be positions of the 1 arguments"):
         grad(lambda x: x, argnums=2)(1.0)
     with pytest.raises(ValueError, match=r"`v` must have the shape of x, \(2,\): got \(3,\)"):

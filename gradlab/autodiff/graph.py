@@ -107,12 +107,16 @@ def _cotangents(node: Node, g: Any, *, nan_safe: bool = False) -> list[Any]:
     rule = node[RULE]
     if not isinstance(rule, Rule):
         return rule.cotangents(node, g)
-    xp = _namespace_within(g, node[SAVED])
+    saved = node[SAVED]
+    xp = _namespace_within(g, saved)
     found = []
     for i, parent in zip(node[ARGNUMS], node[PARENTS], strict=True):
-        values = _arguments(node, g, xp, i, parent)
-        k = 0 if rule.arity == 0 else i
-        cotangent = rule.pulls[k](*values)
+        k = i if rule.arity else 0
+        short = rule.short[k]
+        if short is not None:
+            cotangent = short(xp, g, saved)
+        else:
+            cotangent = rule.pulls[k](*_arguments(node, g, xp, i, parent))
         if nan_safe and rule.kind == "elementwise":
             cotangent = xp.where(g == 0, xp.zeros_like(cotangent), cotangent)
         found.append(cotangent)

@@ -57,7 +57,7 @@ class Rule:
 
     __slots__ = (
         *("_needed", "arity", "defaults", "forward", "has_extra", "kind", "name", "needs"),
-        *("plans", "pulls"),
+        *("plans", "pulls", "short"),
     )
 
     def __init__(
@@ -72,6 +72,10 @@ class Rule:
         options = _parameters(forward)[2 if self.arity == 0 else 1 + len(pulls) :]
         self.defaults = dict.fromkeys(options) | (forward.__kwdefaults__ or {})
         self.plans = tuple(None if pull is None else self._plan(pull) for pull in pulls)
+        self.short = tuple(
+            None if plan is None else _short(pull, plan)
+            for pull, plan in zip(pulls, self.plans, strict=True)
+        )
         self.has_extra = any("e" in _parameters(pull) for pull in pulls if pull is not None)
         self.needs = tuple(
             frozenset() if plan is None else frozenset(t for t in plan if isinstance(t, int))
@@ -100,6 +104,22 @@ class Rule:
             found = frozenset().union(*(self.needs[0 if self.arity == 0 else i] for i in argnums))
             self._needed[argnums] = found
         return found
+
+
+def _short(pull: Any, plan: tuple[int | str, ...]) -> Callable[..., Any] | None:
+    """``short(xp, g, saved)`` for a pull of one of the common plans: a call without a list."""
+    match plan:
+        case ("g",):
+            return lambda xp, g, saved: pull(g)
+        case ("g", int(i)):
+            return lambda xp, g, saved: pull(g, saved[i])
+        case ("xp", "g"):
+            return lambda xp, g, saved: pull(xp, g)
+        case ("xp", "g", int(i)):
+            return lambda xp, g, saved: pull(xp, g, saved[i])
+        case ("xp", "g", int(i), int(j)):
+            return lambda xp, g, saved: pull(xp, g, saved[i], saved[j])
+    return None
 
 
 def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:

@@ -163,7 +163,7 @@ def value_and_grad(
 
     @wraps(f)
     def call(*args: Any, **options: Any) -> Any:
-        if not all(-len(args) <= k < len(args) for k in numbers):
+        if not numbers or min(numbers) < -len(args) or max(numbers) >= len(args):
             msg = f"`argnums` {argnums!r} must be positions of the {len(args)} arguments given"
             raise ValueError(msg)
         places = [k % len(args) for k in numbers]
