@@ -94,6 +94,56 @@ def test_the_hessian_is_exactly_symmetric():
     np.testing.assert_array_equal(got, np.transpose(got, (2, 3, 0, 1)))
 
 
+def test_a_cast_to_integers_is_a_step():
+    def f(x):
+        xp = ns(x)
+        whole = xp.astype(x, xp.int64)
+        return xp.sum(x * xp.astype(whole, xp.float64)) + xp.sum(xp.astype(x > 1, xp.float64))
+
+    np.testing.assert_array_equal(gradient(f, np.asarray([1.5, 2.5])), [1.0, 2.0])
+    cast = lambda x: ns(x).sum(ns(x).asarray(x, dtype=ns(x).int32) * 2.0)  # noqa: E731
+    np.testing.assert_array_equal(gradient(cast, np.asarray([1.5, 2.5])), [0.0, 0.0])
+
+
+def test_a_cast_that_casts_nothing_is_the_same_array():
+    def f(x):
+        xp = ns(x)
+        y = x * 1
+        z = xp.astype(y, y.dtype, copy=False)
+        z[0] = 5.0
+        kept = xp.astype(y, y.dtype)
+        y[1] = 7.0
+        return xp.sum(y * kept)
+
+    value, slope = autodiff.value_and_gradient(f, np.asarray([1.0, 2.0]))
+    assert float(value) == 5.0 * 5.0 + 7.0 * 2.0
+    np.testing.assert_array_equal(slope, [0.0, 7.0])
+
+
+def test_a_traced_array_that_escapes_its_function_is_refused():
+    def f(x):
+        escaped = []
+
+        def inner(y):
+            escaped.append(y * x)
+            return y * y
+
+        grad(inner)(x)
+        return escaped[0] + x
+
+    with pytest.raises(ValueError, match="has left the function it was traced for"):
+        grad(f)(np.asarray(3.0))
+
+
+def test_what_is_tiled_may_be_written_to():
+    def f(x):
+        y = ns(x).tile(x, (1,))
+        y[0] = 3.0
+        return ns(x).sum(x * y)
+
+    np.testing.assert_array_equal(gradient(f, np.asarray([1.0, 2.0])), [3.0, 4.0])
+
+
 @pytest.mark.parametrize("rows", [1, 2, 5])
 def test_a_jacobian_has_the_shape_of_both(rows):
     A = np.random.default_rng(0).normal(size=(rows, 3))

@@ -20,6 +20,7 @@ from gradlab.autodiff.array import (
     plain,
     record,
 )
+from gradlab.autodiff.elementwise import is_inexact_dtype
 from gradlab.autodiff.rule import DISCRETE, RULES, Rule
 from gradlab.backend import is_array, namespace, snapshot
 
@@ -222,6 +223,20 @@ def _holds_arrays(obj: Any) -> bool:
 
 
 @composite
+def astype(xp: Any, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Array:
+    if type(x) is not Array:
+        x = constant(x)
+    if device is not None:
+        x.to_device(device)
+    if dtype == x.dtype and not copy:
+        return x  # as NumPy does: the same array by the same name
+    if is_inexact_dtype(dtype):
+        return apply(RULES["astype"], (x,), {"dtype": dtype, "copy": copy})
+    values = plain(x)  # integers and truth values: steps, without a derivative
+    return constant(namespace(values).astype(values, dtype))
+
+
+@composite
 def full(xp: Any, shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Array:
     if type(fill_value) is not Array:
         return constant(xp.inner.full(shape, fill_value, dtype=dtype, device=device))
@@ -337,9 +352,9 @@ def tile(xp: Any, x: Any, repetitions: Any, /) -> Array:
     times = (1,) * (n - len(repetitions)) + tuple(repetitions)
     x = xp.reshape(x, tuple(s for size in shape for s in (1, size)))
     wide = tuple(s for t, size in zip(times, shape, strict=True) for s in (t, size))
-    return xp.reshape(
-        xp.broadcast_to(x, wide), tuple(t * s for t, s in zip(times, shape, strict=True))
-    )
+    shape = tuple(t * s for t, s in zip(times, shape, strict=True))
+    tiled = xp.reshape(xp.broadcast_to(x, wide), shape)
+    return xp.astype(tiled, tiled.dtype, copy=True)  # no view of x, whatever was repeated
 
 
 @composite

@@ -79,6 +79,12 @@ class _Trace:
             return data, None
         if result._node[LEVEL] == self.level:
             return data, result._node
+        if result._node[LEVEL] > self.level:
+            msg = (
+                "`f` returned what depends on a traced array that has left the function it was "
+                "traced for, and with it its derivative: return it from that function, as aux"
+            )
+            raise ValueError(msg)
         return result, None
 
     def scalar(self, result: Any) -> tuple[Any, Node | None]:
