@@ -60,6 +60,16 @@ def test_the_convention_at(what):
     np.testing.assert_allclose(got, expected)
 
 
+def test_a_complex_size_has_gradient_zero_at_zero():
+    def f(z):
+        xp = ns(z)
+        return xp.sum(xp.abs(z)) + xp.sum(xp.real(xp.sign(z)))
+
+    assert gradient(f, np.asarray([0j, 3 + 4j]))[0] == 0.0
+    size = lambda z: ns(z).sum(ns(z).abs(z))  # noqa: E731
+    np.testing.assert_allclose(gradient(size, np.asarray([0j, 3 + 4j])), [0, 0.6 + 0.8j])
+
+
 def test_an_untaken_branch_is_harmless_on_request():
     def f(x):
         xp = ns(x)

@@ -15,7 +15,7 @@ from typing import Any
 from gradlab.autodiff.rule import discrete, rule
 from gradlab.backend import namespace
 
-__all__ = ["conj", "is_complex_dtype", "is_inexact_dtype"]
+__all__ = ["conj", "is_complex_dtype", "is_inexact_dtype", "unit"]
 
 
 def is_complex_dtype(dtype: Any) -> bool:
@@ -43,6 +43,14 @@ def conj(x: Any) -> Any:
     if _is_number(x):
         return x.conjugate()
     return namespace(x).conj(x) if is_complex_dtype(x.dtype) else x
+
+
+def unit(xp: Any, x: Any) -> Any:
+    """Sign of real numbers; complex ones by their size; 0, gradient included, where that is 0."""
+    if not is_complex_dtype(x.dtype):
+        return xp.sign(x)
+    size = xp.abs(x)
+    return x * _ratio(xp, xp.ones_like(size), size)
 
 
 def _is_number(x: Any) -> bool:
@@ -102,7 +110,7 @@ rule("negative", "elementwise", lambda g: -g)
 rule("positive", "elementwise", lambda g: g)
 rule("square", "elementwise", lambda g, a: g * (2 * conj(a)))
 rule("reciprocal", "elementwise", lambda g, y: -g * conj(y * y))
-rule("abs", "elementwise", lambda xp, g, a: g * xp.sign(a))
+rule("abs", "elementwise", lambda xp, g, a: g * unit(xp, a))
 
 rule("exp", "elementwise", lambda g, y: g * conj(y))
 rule("expm1", "elementwise", lambda g, y: g * conj(y + 1))

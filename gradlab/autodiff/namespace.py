@@ -20,7 +20,7 @@ from gradlab.autodiff.array import (
     plain,
     record,
 )
-from gradlab.autodiff.elementwise import is_inexact_dtype
+from gradlab.autodiff.elementwise import is_complex_dtype, is_inexact_dtype, unit
 from gradlab.autodiff.rule import DISCRETE, RULES, Rule
 from gradlab.backend import is_array, namespace, snapshot
 
@@ -247,8 +247,8 @@ def full(xp: Any, shape: Any, fill_value: Any, *, dtype: Any = None, device: Any
 
 @composite
 def sign(xp: Any, x: Any, /) -> Array:
-    if type(x) is Array and x._node is not None and xp.isdtype(x.dtype, "complex floating"):
-        return x / xp.where(x == 0, xp.ones_like(x), xp.astype(xp.abs(x), x.dtype))
+    if is_complex_dtype(x.dtype):
+        return unit(xp, x)
     return constant(namespace(plain(x)).sign(plain(x)))
 
 
