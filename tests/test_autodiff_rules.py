@@ -268,30 +268,55 @@ def test_every_rule_is_tried_here():
     assert set(RULES) - tried - elsewhere == set()
 
 
-@pytest.mark.parametrize("device", ["CPU_DEVICE", "device1", "no_float64"])
-@pytest.mark.parametrize("name", [*UNARY, *BINARY, *MANIPULATIONS])
-def test_the_same_numbers_on_the_strict_standard(name, device):
-    """Values, gradients and device on array-api-strict; truth: the same rule on NumPy."""
+def example(name):
+    """Function of the table by its name, and a point to try it at."""
     if name in UNARY:
-        f, x = lambda xp, x: getattr(xp, name)(x), samples((2, 3), UNARY[name])
-    elif name in BINARY:
+        return lambda xp, x: getattr(xp, name)(x), samples((2, 3), UNARY[name])
+    if name in BINARY:
         f = lambda xp, x: getattr(xp, name)(x, x[:1, ...] * 1.1)  # noqa: E731
-        x = samples((2, 3), BINARY[name])
-    else:
-        f, x = MANIPULATIONS[name], samples((3, 4), (-1.5, 1.5))
+        return f, samples((2, 3), BINARY[name])
+    if name in REDUCTIONS:
+        return lambda xp, x: getattr(xp, name)(x, axis=0), samples((3, 4), (-1.5, 1.5))
+    return MANIPULATIONS[name], samples((3, 4), (-1.5, 1.5))
 
+
+def loss_of(f):
     def loss(x):
         xp = x.__array_namespace__()
         y = f(xp, x)
         return xp.sum(y * y)
 
+    return loss
+
+
+EVERYTHING = [*UNARY, *BINARY, *REDUCTIONS, *MANIPULATIONS]
+
+
+@pytest.mark.parametrize("device", ["CPU_DEVICE", "device1", "no_float64"])
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_the_same_numbers_on_the_strict_standard(name, device):
+    """Gradients, dtype and device on array-api-strict; truth: the same rule on NumPy."""
+    f, x = example(name)
     with gl.use_backend(f"array_api_strict:{device}") as backend:
         strict = gl.asarray(x, backend.dtype)
         if name == "astype" and device == "no_float64":
             return
-        got = autodiff.gradient(loss, strict)
+        got = autodiff.gradient(loss_of(f), strict)
         assert got.device == strict.device
         assert got.dtype == strict.dtype
-        expected = autodiff.gradient(loss, x)
+        expected = autodiff.gradient(loss_of(f), x)
         rtol = 1e-9 if backend.dtype == "float64" else 1e-3
         np.testing.assert_allclose(gl.to_numpy(got), expected, rtol=rtol, atol=rtol)
+
+
+def test_the_same_numbers_on_torch():
+    """Every rule, first and second order; truth: the same rule on NumPy."""
+    torch = pytest.importorskip("torch")
+    for name in EVERYTHING:
+        f, x = example(name)
+        loss, t = loss_of(f), torch.asarray(x)
+        for got, expected in (
+            (autodiff.gradient(loss, t), autodiff.gradient(loss, x)),
+            (autodiff.hvp(loss, t, t), autodiff.hvp(loss, x, x)),
+        ):
+            np.testing.assert_allclose(gl.to_numpy(got), expected, 1e-9, 1e-11, err_msg=name)
