@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from gradlab.autodiff import structural  # noqa: F401  (fills the table, as the next line does)
+from gradlab.autodiff.elementwise import is_inexact_dtype
 from gradlab.autodiff.rule import RULES, Rule
 from gradlab.backend import is_array, namespace, snapshot, to_numpy
 
@@ -27,6 +28,7 @@ __all__ = [
     "apply",
     "below",
     "constant",
+    "frozen",
     "lift",
     "namespace_source",
     "new_level",
@@ -43,6 +45,18 @@ SERIAL, LEVEL, RULE, ARGNUMS, PARENTS, SAVED, OPTIONS, SHAPE, DTYPE = range(9)
 # What gives the namespace of traced arrays for that of a library: namespace.py enters it here,
 # for it is written over this module.
 namespace_source: list[Callable[[Any], Any]] = []
+
+# NumPy's names of functions that the standard calls otherwise
+_STANDARD_NAMES = {
+    **{f"arc{name}": f"a{name}" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "tan2")},
+    "absolute": "abs",
+    "conjugate": "conj",
+    "invert": "bitwise_invert",
+    "power": "pow",
+    "left_shift": "bitwise_left_shift",
+    "right_shift": "bitwise_right_shift",
+    "rint": "round",
+}
 
 _serial = itertools.count(1).__next__  # of nodes and levels: later ones are larger
 _new = object.__new__
@@ -78,7 +92,7 @@ def new_level() -> int:
 
 def lift(data: Any, level: int) -> Array:
     """Array that stands for `data` in the trace of `level`: what it is differentiated in."""
-    data = _frozen(data)
+    data = frozen(data)
     out = _new(Array)
     out._data, out._alias = data, None
     out._node = (_serial(), level, None, (), (), (), None, data.shape, data.dtype)
@@ -104,8 +118,8 @@ def apply(rule: Rule, operands: Sequence[Any], options: dict[str, Any]) -> Array
     xp = namespace(*inner)
     result = rule.forward(xp, *([inner] if rule.arity == 0 else inner), **options)
     results = result if rule.has_extra else (result,)
-    if not traced:
-        return constant(results[0])
+    if not traced or not is_inexact_dtype(results[0].dtype):
+        return constant(results[0])  # whole numbers are steps
     saved: list[Any] = [None] * (len(inner) + len(results))
     for k in rule.needed(traced):
         if k < len(inner):
@@ -129,7 +143,7 @@ def _taken_apart(
         node = x._node
         data = x._data if x._alias is None else x._read()
         if node is not None and node[LEVEL] != level:
-            data = _frozen(x)
+            data = frozen(x)
         elif node is not None and plans[k if rule.arity else 0] is not None:
             traced.append(k)
         inner.append(data)
@@ -168,10 +182,10 @@ def below(x: Any, level: int) -> Any:
     if type(x) is not Array:
         return x
     data = x._read()
-    return data if x._node is None or x._node[LEVEL] == level else _frozen(x)
+    return data if x._node is None or x._node[LEVEL] == level else frozen(x)
 
 
-def _frozen(x: Any) -> Any:
+def frozen(x: Any) -> Any:
     """Reference of its own to what an Array holds now; anything else is returned as it is."""
     if type(x) is not Array:
         return x
@@ -361,7 +375,26 @@ class Array:
         return self._value("x.item()").item()
 
     def __array__(self, *args: Any, **options: Any) -> Any:
-        return to_numpy(self._value("np.asarray(x)")).__array__(*args, **options)
+        values = to_numpy(self._value("np.asarray(x)")).view()
+        values.flags.writeable = False  # nodes may have saved them
+        return values.__array__(*args, **options)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        name = _STANDARD_NAMES.get(ufunc.__name__, ufunc.__name__)
+        if method == "__call__" and not options:
+            function = getattr(self.__array_namespace__(), name, None)
+            if function is not None:
+                return function(*inputs)
+        elif "out" in options:
+            msg = (
+                "a plain array cannot take in what is traced: write y = y + x for y += x and for "
+                "`out=`, or make y with a function of x's namespace, such as xp.asarray(y)"
+            )
+            raise TypeError(msg)
+        for x in inputs:
+            if type(x) is Array:
+                x._value(f"np.{ufunc.__name__} ({method})")
+        return getattr(ufunc, method)(*(plain(x) for x in inputs), **options)
 
     def __dlpack__(self, **_: Any) -> NoReturn:
         self._refuse("DLPack")
@@ -385,7 +418,8 @@ class Array:
             if written is not None and written[0] is value and written[1] is self:  # y[k] += v
                 if written[2] == key:
                     self._alias = None
-                value = _frozen(value)
+                view, value = value, frozen(value)
+                view._alias = alias  # NumPy would show in it what is written here from now on
         key = self._plain_key(key)
         self._check_castable(value)
         self._rebind(apply(RULES["setitem"], (self, value), {"key": key}))
@@ -431,6 +465,12 @@ class Array:
     __ipow__ = _in_place(operator.pow)
     __imod__ = _in_place(operator.mod)
     __imatmul__ = _in_place(operator.matmul)
+    __ifloordiv__ = _in_place(operator.floordiv)
+    __iand__ = _in_place(operator.and_)
+    __ior__ = _in_place(operator.or_)
+    __ixor__ = _in_place(operator.xor)
+    __ilshift__ = _in_place(operator.lshift)
+    __irshift__ = _in_place(operator.rshift)
 
     __eq__ = _discrete_operator(operator.eq)  # type: ignore[assignment]
     __ne__ = _discrete_operator(operator.ne)  # type: ignore[assignment]

@@ -8,6 +8,7 @@ gradient 0 everywhere, ``0**y`` in y, too.
 
 from __future__ import annotations
 
+import cmath
 import math
 from functools import cache
 from typing import Any
@@ -68,19 +69,38 @@ def _ratio(xp: Any, above: Any, below: Any) -> Any:
     return xp.where(zero, xp.zeros_like(above), above / xp.where(zero, xp.ones_like(below), below))
 
 
-def _pow_base(xp: Any, g: Any, a: Any, b: Any) -> Any:
+def _pow_base(xp: Any, g: Any, a: Any, b: Any, call: Any) -> Any:
     if _is_number(b):
         if b == 0:
             return xp.zeros_like(g)
         return g * conj(b * a ** (b - 1) if b != 2 else 2 * a)  # noqa: PLR2004
-    both = (a == 0) & (b == 0)  # elsewhere b - 1 itself, whose derivative in b counts
-    return g * conj(b * a ** xp.where(both, xp.ones_like(b), b - 1))
+    return _power_log_base(xp, g, a, b, call, 0)
 
 
-def _pow_exponent(xp: Any, g: Any, a: Any, y: Any) -> Any:
+def _pow_exponent(xp: Any, g: Any, a: Any, b: Any, y: Any, call: Any) -> Any:
     if _is_number(a):
-        return g * conj(y * math.log(a)) if a else xp.zeros_like(g)
-    return g * conj(y * xp.log(xp.where(a == 0, xp.ones_like(a), a)))
+        log = cmath.log(a) if isinstance(a, complex) and a else math.log(a) if a > 0 else math.nan
+        return g * conj(y * log) if a else xp.zeros_like(g)
+    slope = call("power_log", a, b, n=1)
+    return g * conj(xp.where((a == 0) & (b == 0), xp.zeros_like(slope), slope))
+
+
+def _power_log(xp: Any, a: Any, b: Any, *, n: int) -> Any:
+    """``a**b * log(a)**n`` with its limits at 0: the derivatives of a power in its exponent."""
+    if n == 0:
+        return a**b
+    zero = a == 0
+    y = a**b * xp.log(xp.where(zero, xp.ones_like(a), a)) ** n
+    real = xp.real(b) if is_complex_dtype(b.dtype) else b
+    return xp.where(zero & (real <= 0), xp.full_like(y, (-math.inf) ** n), y)
+
+
+def _power_log_base(xp: Any, g: Any, a: Any, b: Any, call: Any, n: int) -> Any:
+    # x**0 has gradient 0 at 0; elsewhere it is b - 1 itself, whose derivative in b counts
+    both = (a == 0) & (b == 0)
+    less = xp.where(both, xp.ones_like(b), b - 1) if n == 0 else b - 1
+    slope = b * call("power_log", a, less, n=n)
+    return g * conj(slope + n * call("power_log", a, less, n=n - 1) if n else slope)
 
 
 def _logaddexp(xp: Any, g: Any, a: Any, b: Any, y: Any) -> Any:
@@ -105,7 +125,14 @@ rule("subtract", "elementwise", lambda g: g, lambda g: -g)
 rule("multiply", "elementwise", lambda g, b: g * conj(b), lambda g, a: g * conj(a))
 rule("divide", "elementwise", lambda g, b: g / conj(b), lambda g, b, y: -g * conj(y / b))
 rule("pow", "elementwise", _pow_base, _pow_exponent)
-rule("remainder", "elementwise", lambda g: g, lambda xp, g, a, b: -g * xp.floor(a / b))
+rule(
+    "power_log",
+    "elementwise",
+    _power_log_base,
+    lambda g, a, b, n, call: g * conj(call("power_log", a, b, n=n + 1)),
+    forward=_power_log,
+)
+rule("remainder", "elementwise", lambda g: g, lambda xp, g, a, b, y: -g * xp.round((a - y) / b))
 rule("negative", "elementwise", lambda g: -g)
 rule("positive", "elementwise", lambda g: g)
 rule("square", "elementwise", lambda g, a: g * (2 * conj(a)))

@@ -26,7 +26,7 @@ from gradlab.autodiff.array import (
 )
 from gradlab.autodiff.graph import pull
 from gradlab.autodiff.rule import Kind, Rule
-from gradlab.backend import is_array, namespace
+from gradlab.backend import is_array, namespace, snapshot
 
 __all__ = ["checkpoint", "custom_vjp", "primitive", "stop_gradient"]
 
@@ -135,7 +135,7 @@ def custom_vjp(
         level = _level(args)
         if level is None:
             return f(*args)
-        inner = [below(x, level) for x in args]
+        inner = [_kept(x, level) for x in args]
         out, saved = fwd(*inner)
         value, traced = _inner_result(out, level, rule.name), tuple(traced_at(args, level))
         return record(value, rule, args, level, traced, (), (saved, len(args)))
@@ -170,7 +170,7 @@ def checkpoint(f: Callable[..., Any], /) -> Callable[..., Any]:
         level = _level(args)
         if level is None:
             return f(*args)
-        inner = [below(x, level) for x in args]
+        inner = [_kept(x, level) for x in args]
         out = f(*(constant(x) if is_array(x) else x for x in inner))
         value, traced = _inner_result(out, level, rule.name), tuple(traced_at(args, level))
         return record(value, rule, args, level, traced, (), inner)
@@ -195,7 +195,7 @@ class _Custom:
         for i, parent in zip(node[ARGNUMS], node[PARENTS], strict=True):
             part = given[i]
             if part is None:
-                part = namespace(plain(g)).zeros(parent[SHAPE], dtype=g.dtype, device=g.device)
+                part = _zeros(parent, g)
             elif part.shape != parent[SHAPE]:
                 msg = (
                     f"`bwd` of {self.name} must return the shape of argument {i}, "
@@ -218,7 +218,21 @@ class _Checkpoint:
         for i in node[ARGNUMS]:
             inner[i] = lift(inner[i], level)
         out = self.f(*(constant(x) if is_array(x) else x for x in inner))
-        return pull([(out._node, g)], [inner[i]._node for i in node[ARGNUMS]])
+        results = [(out._node, g)] if out._node is not None and out._node[LEVEL] == level else []
+        found = pull(results, [inner[i]._node for i in node[ARGNUMS]])
+        return [
+            _zeros(parent, g) if part is None else part
+            for part, parent in zip(found, node[PARENTS], strict=True)
+        ]
+
+
+def _kept(x: Any, level: int) -> Any:
+    """Argument of one trace less, for the backward pass: a plain array may change until then."""
+    return snapshot(x) if is_array(x) and type(x) is not Array else below(x, level)
+
+
+def _zeros(parent: Node, g: Any) -> Any:
+    return namespace(plain(g)).zeros(parent[SHAPE], dtype=g.dtype, device=g.device)
 
 
 def _level(args: tuple[Any, ...]) -> int | None:

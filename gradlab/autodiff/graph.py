@@ -118,7 +118,8 @@ def _cotangents(node: Node, g: Any, *, nan_safe: bool = False) -> list[Any]:
         else:
             cotangent = rule.pulls[k](*_arguments(node, g, xp, i, parent))
         if nan_safe and rule.kind == "elementwise":
-            cotangent = xp.where(g == 0, xp.zeros_like(cotangent), cotangent)
+            harmful = (g == 0) & ~xp.isfinite(cotangent)  # elsewhere, it has derivatives itself
+            cotangent = xp.where(harmful, xp.zeros_like(cotangent), cotangent)
         found.append(cotangent)
     return found
 

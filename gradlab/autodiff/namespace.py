@@ -35,8 +35,8 @@ __all__ = [
 ]
 
 CREATION = (
-    *("arange", "empty", "empty_like", "eye", "full_like", "linspace", "ones", "ones_like"),
-    *("zeros", "zeros_like"),
+    *("arange", "empty", "empty_like", "eye", "linspace", "ones", "ones_like", "zeros"),
+    "zeros_like",
 )
 PLAIN = (
     "broadcast_shapes",
@@ -133,6 +133,11 @@ def _recording(rule: Rule, inner: Any) -> Callable[..., Any]:
 
     def function(*args: Any, **given: Any) -> Any:
         operands, rest = args[:arity], args[arity:]
+        if len(rest) > len(options):
+            msg = f"xp.{rule.name} takes at most {arity + len(options)} arguments: got {len(args)}"
+            raise TypeError(msg)
+        if is_view and operands and is_array(operands[0]) and type(operands[0]) is not Array:
+            operands = (constant(snapshot(operands[0])), *operands[1:])
         if "shape" in given:
             given["new_shape"] = given.pop("shape")
         given.update(zip(options, rest, strict=False))
@@ -165,6 +170,10 @@ def _constant_giving(function: Any, name: str) -> Callable[..., Any]:
         if name in UNSUPPORTED and any(type(x) is Array and x._node is not None for x in args):
             msg = f"xp.{name} of a traced array: {UNSUPPORTED[name]}"
             raise NotImplementedError(msg)
+        if name in CREATION:  # of the arrays that they are like, these take no values
+            for x in (*args["_like" in name :], *options.values()):
+                if type(x) is Array:
+                    x._value(f"xp.{name}")
         args = tuple(_plain_tree(x) for x in args)
         return _constant_tree(function(*args, **{k: plain(v) for k, v in options.items()}))
 
@@ -225,7 +234,7 @@ def _holds_arrays(obj: Any) -> bool:
 @composite
 def astype(xp: Any, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Array:
     if type(x) is not Array:
-        x = constant(x)
+        x = constant(snapshot(x))
     if device is not None:
         x.to_device(device)
     if dtype == x.dtype and not copy:
@@ -246,6 +255,14 @@ def full(xp: Any, shape: Any, fill_value: Any, *, dtype: Any = None, device: Any
 
 
 @composite
+def full_like(
+    xp: Any, x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None
+) -> Array:
+    dtype, device = dtype or x.dtype, device or x.device
+    return full(xp, tuple(x.shape), fill_value, dtype=dtype, device=device)
+
+
+@composite
 def sign(xp: Any, x: Any, /) -> Array:
     if is_complex_dtype(x.dtype):
         return unit(xp, x)
@@ -255,10 +272,11 @@ def sign(xp: Any, x: Any, /) -> Array:
 @composite
 def clip(xp: Any, x: Any, /, min: Any = None, max: Any = None) -> Array:
     out = x
-    for bound, beyond in ((min, "__lt__"), (max, "__gt__")):
+    for bound, is_within in ((min, xp.greater_equal), (max, xp.less_equal)):
         if bound is not None:
             limit = _like(xp, bound, x)
-            out = xp.where(getattr(out, beyond)(limit), limit, out)
+            is_nan = out != out  # noqa: PLR0124  (xp.isnan takes no integers)
+            out = xp.where(is_within(out, limit) | is_nan, out, limit)
     return xp.astype(out, x.dtype, copy=False)
 
 
@@ -317,6 +335,9 @@ def sort(
 
 @composite
 def take(xp: Any, x: Any, indices: Any, /, *, axis: int | None = None) -> Array:
+    if axis is None and x.ndim != 1:
+        msg = f"xp.take of an array with {x.ndim} dimensions needs an `axis`"
+        raise TypeError(msg)
     k = 0 if axis is None else axis % x.ndim
     return x[(*((slice(None),) * k), xp.asarray(indices), *((slice(None),) * (x.ndim - k - 1)))]
 
@@ -331,9 +352,10 @@ def take_along_axis(xp: Any, x: Any, indices: Any, /, *, axis: int = -1) -> Arra
             grid.append(indices)
             continue
         one = tuple(-1 if p == k else 1 for p in range(x.ndim))
-        steps = inner.arange(indices.shape[k], dtype=indices.dtype, device=indices.device)
-        grid.append(inner.broadcast_to(inner.reshape(steps, one), indices.shape))
-    return x[tuple(grid)]
+        steps = inner.arange(x.shape[k], dtype=indices.dtype, device=indices.device)
+        grid.append(inner.reshape(steps, one))
+    shape = inner.broadcast_arrays(*grid)[0].shape
+    return x[tuple(inner.broadcast_to(part, shape) for part in grid)]
 
 
 @composite
@@ -422,11 +444,17 @@ def vector_norm(
         return xp.min(size, **options)
     if ord == 0:
         return xp.sum(xp.astype(x != 0, size.dtype), **options)
-    if ord == 1:
+    if ord == 1 or 0 in x.shape:
         return xp.sum(size, **options)
     largest = xp.astype(xp.max(size, axis=axis, keepdims=True), size.dtype)
     scale = constant(plain(xp.where(largest == 0, xp.ones_like(largest), largest)))
-    powers = xp.sum((size / scale) ** ord, axis=axis, keepdims=True)
+    if ord % 2 == 0:  # squares are smooth where the size has its kink
+        x = x / scale
+        squares = xp.real(x) ** 2 + xp.imag(x) ** 2 if is_complex_dtype(x.dtype) else x * x
+        elements = squares ** (ord / 2)
+    else:
+        elements = (size / scale) ** ord
+    powers = xp.sum(elements, axis=axis, keepdims=True)
     zero = powers == 0  # there the gradient is 0, as that of abs
     root = xp.where(zero, xp.ones_like(powers), powers) ** (1 / ord)
     norm = xp.where(zero, xp.zeros_like(powers), root) * scale

@@ -32,8 +32,8 @@ def _widen(xp: Any, g: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -
     return xp.broadcast_to(g, shape)
 
 
-def _count(shape: tuple[int, ...], axis: Any) -> int:
-    return math.prod(shape[k] for k in axes_of(axis, len(shape)))
+def _count(shape: tuple[int, ...], axis: Any, correction: float = 0) -> float:
+    return max(math.prod(shape[k] for k in axes_of(axis, len(shape))) - correction, 0)
 
 
 def _extreme(xp: Any, g: Any, a: Any, y: Any, axis: Any, keepdims: bool) -> Any:  # noqa: FBT001
@@ -49,7 +49,7 @@ def _deviation(xp: Any, a: Any, axis: Any) -> Any:
 def _std(xp: Any, g: Any, a: Any, y: Any, axis: Any, keepdims: bool, correction: float) -> Any:  # noqa: FBT001
     zero = y == 0
     g = xp.where(zero, xp.zeros_like(g), g) / xp.where(zero, xp.ones_like(y), y)
-    wide = _widen(xp, g / (_count(a.shape, axis) - correction), a.shape, axis, keepdims)
+    wide = _widen(xp, g / _count(a.shape, axis, correction), a.shape, axis, keepdims)
     return wide * _deviation(xp, a, axis)
 
 
@@ -61,6 +61,8 @@ def product_tree(xp: Any, a: Any, axis: Any, keepdims: bool) -> Any:  # noqa: FB
     shape = tuple(a.shape[k] for k in rest)
     n = math.prod(a.shape[k] for k in axes)
     a = xp.reshape(xp.permute_dims(a, (*axes, *rest)), (n, *shape))
+    if n == 0:  # 1, whatever a is
+        return xp.reshape(xp.sum(a, axis=0) + 1, kept if keepdims else shape)
     while n > 1:
         half = n // 2
         product = a[:half, ...] * a[half : 2 * half, ...]
@@ -84,7 +86,8 @@ def _cumulative(name: str) -> Any:
         xp: Any, a: Any, *, axis: Any = None, dtype: Any = None, include_initial: bool = False
     ) -> Any:
         options = {"dtype": dtype, "include_initial": include_initial}
-        return getattr(xp, name)(a, axis=0 if axis is None else axis, **options)
+        axis = 0 if axis is None and a.ndim == 1 else axis
+        return getattr(xp, name)(a, axis=axis, **options)
 
     return forward
 
@@ -166,7 +169,7 @@ rule(
     "var",
     "other",
     lambda xp, g, a, axis, correction, keepdims: (
-        _widen(xp, g * (2 / (_count(a.shape, axis) - correction)), a.shape, axis, keepdims)
+        _widen(xp, 2 * g / _count(a.shape, axis, correction), a.shape, axis, keepdims)
         * _deviation(xp, a, axis)
     ),
     forward=lambda xp, a, *, axis=None, correction=0.0, keepdims=False: xp.var(
@@ -260,7 +263,7 @@ rule(
 rule(
     "concat",
     "linear",
-    lambda g, i, shapes, axis: _part(g, i, shapes, axis),
+    lambda xp, g, i, shapes, axis: xp.reshape(_part(g, i, shapes, axis), shapes[i]),
     forward=lambda xp, arrays, *, axis=0, shapes=None: xp.concat(arrays, axis=axis),
 )
 

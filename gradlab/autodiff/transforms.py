@@ -17,6 +17,7 @@ from gradlab.autodiff.array import (
     Array,
     Node,
     constant,
+    frozen,
     lift,
     new_level,
     plain,
@@ -173,6 +174,9 @@ def value_and_grad(
             msg = f"`argnums` {argnums!r} must be positions of the {len(args)} arguments given"
             raise ValueError(msg)
         places = [k % len(args) for k in numbers]
+        if len(set(places)) < len(places):
+            msg = f"`argnums` {argnums!r} names an argument twice"
+            raise ValueError(msg)
         one = None if several else places[0]
         x = {k: args[k] for k in places} if one is None else args[one]
         trace = _Trace(x, "arguments" if one is None else f"argument {one}")
@@ -293,7 +297,9 @@ def hvp(f: Callable[[Any], Any], x: tree.Tree, v: tree.Tree, /) -> tree.Tree:
     tangents = _tangents(trace, v)
     slopes = tree.leaves(gradient(f, trace.argument))
     outputs = [trace.output(g, "an array") for g in slopes]
-    return trace.build([trace.pushed(tangents, node, value) for value, node in outputs])
+    values = [value for value, _ in outputs]
+    pushed = [trace.pushed(tangents, node, value) for value, node in outputs]
+    return trace.build(_own(pushed, values, ()))
 
 
 def jacobian(f: Callable[[Any], Any], x: Any, /) -> Any:
@@ -345,7 +351,7 @@ def _jacobian(trace: _Trace, value: Any, node: Node | None) -> Any:
     if node is None or 0 in shape:
         return xp.zeros(shape, dtype=value.dtype, device=value.device)
     rows, columns = math.prod(value.shape), math.prod(x.shape)
-    if rows < columns:
+    if rows < columns and not is_complex_dtype(value.dtype):  # pulled back, x would stay real
         parts = [trace.pulled(node, u)[0] for u in _basis(value)]
         return xp.reshape(xp.stack(parts), shape)
     parts = [trace.pushed([v], node, value) for v in _basis(x)]
@@ -393,7 +399,9 @@ def _own(found: Sequence[Any], likes: Sequence[Any], given: Sequence[Any]) -> li
     for g, like in zip(found, likes, strict=True):
         if g is None:
             g = namespace(like).zeros_like(like)  # noqa: PLW2901
-        elif type(g) is not Array:
+        elif type(g) is Array:
+            g = frozen(g)  # noqa: PLW2901
+        else:
             g = namespace(g).asarray(g, copy=True) if id(g) in taken else fresh(g)  # noqa: PLW2901
         taken.add(id(g))
         owned.append(g)
@@ -411,7 +419,10 @@ def _shaped_like(u: Any, value: Any, called: str, of: str) -> Any:
     if u.shape != value.shape:
         msg = f"`{called}` must have the shape of {of}, {value.shape}: got {u.shape}"
         raise ValueError(msg)
-    return u
+    if is_complex_dtype(u.dtype) and not is_complex_dtype(value.dtype):
+        msg = f"`{called}` must be real, as {of} is: got {u.dtype}"
+        raise TypeError(msg)
+    return namespace(u).astype(u, value.dtype, copy=False)
 
 
 def _tangents(trace: _Trace, v: tree.Tree) -> list[Any]:
@@ -425,5 +436,8 @@ def _tangents(trace: _Trace, v: tree.Tree) -> list[Any]:
 def _one_array(x: Any, verb: str) -> Any:
     if tree.is_tree(x):
         msg = f"`x` of {verb} must be one array: got {type(x).__name__}; differentiate leaf by leaf"
+        raise TypeError(msg)
+    if is_complex_dtype(getattr(x, "dtype", float)):
+        msg = f"`x` of {verb} must be real: got {x.dtype}; of complex numbers take jvp or vjp"
         raise TypeError(msg)
     return x
