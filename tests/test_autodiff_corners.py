@@ -111,3 +111,10 @@ def test_too_many_arguments_and_a_missing_axis_are_refused():
         gradient(lambda x: ns(x).reshape(x, (2,), True, 3), np.ones(2))  # noqa: FBT003
     with pytest.raises(TypeError, match="2 dimensions needs an `axis`"):
         gradient(lambda x: ns(x).take(x, [0]), np.ones((2, 2)))
+
+
+@pytest.mark.parametrize("shapes", [((2, 0), (0, 3)), ((0, 2), (2, 3)), ((2, 3), (3, 0))])
+def test_products_over_nothing_have_gradients_of_their_shapes(shapes):
+    a, b = (np.ones(shape) for shape in shapes)
+    f = lambda a: ns(a).sum(ns(a).tensordot(a, b, axes=1)) + ns(a).sum(a * 2)  # noqa: E731
+    assert gradient(f, a).shape == a.shape

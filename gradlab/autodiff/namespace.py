@@ -409,8 +409,10 @@ def tensordot(xp: Any, a: Any, b: Any, /, *, axes: Any = 2) -> Array:
         [k for k in range(x.ndim) if k not in own] for x, own in zip((a, b), pairs, strict=True)
     ]
     n = math.prod(a.shape[k] for k in pairs[0])
-    left = xp.reshape(xp.permute_dims(a, (*rest[0], *pairs[0])), (-1, n) if n else (0, n))
-    right = xp.reshape(xp.permute_dims(b, (*pairs[1], *rest[1])), (n, -1) if n else (n, 0))
+    rows = math.prod(a.shape[k] for k in rest[0])
+    columns = math.prod(b.shape[k] for k in rest[1])
+    left = xp.reshape(xp.permute_dims(a, (*rest[0], *pairs[0])), (rows, n))
+    right = xp.reshape(xp.permute_dims(b, (*pairs[1], *rest[1])), (n, columns))
     shape = tuple(x.shape[k] for x, own in zip((a, b), rest, strict=True) for k in own)
     return xp.reshape(matmul(xp, left, right), shape)
 
