@@ -3,7 +3,8 @@
 Where a function is holomorphic, the cotangent is g times the conjugate of its derivative, so that
 the gradient of a real loss is the direction of its steepest ascent. Conventions at kinks: ties of
 `maximum` and `minimum` share equally; `abs` and `hypot` have gradient 0 at 0; ``x**0`` has
-gradient 0 everywhere, ``0**y`` in y, too.
+gradient 0 everywhere, ``0**y`` in y, too. The second derivative of a real `abs` is 0 at 0; that of
+`hypot`, and of what else grows without bounds there, is not a number.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 from gradlab.autodiff.rule import discrete, rule
 from gradlab.backend import namespace
 
-__all__ = ["conj", "is_complex_dtype", "is_inexact_dtype", "unit"]
+__all__ = ["conj", "is_complex_dtype", "is_inexact_dtype", "ratio"]
 
 
 def is_complex_dtype(dtype: Any) -> bool:
@@ -46,12 +47,12 @@ def conj(x: Any) -> Any:
     return namespace(x).conj(x) if is_complex_dtype(x.dtype) else x
 
 
-def unit(xp: Any, x: Any) -> Any:
-    """Sign of real numbers; complex ones by their size; 0, gradient included, where that is 0."""
+def _unit(xp: Any, x: Any) -> Any:
+    """Sign of real numbers; complex ones by their size, and 0 where that is 0."""
     if not is_complex_dtype(x.dtype):
         return xp.sign(x)
     size = xp.abs(x)
-    return x * _ratio(xp, xp.ones_like(size), size)
+    return x * ratio(xp, xp.ones_like(size), size)
 
 
 def _is_number(x: Any) -> bool:
@@ -63,10 +64,10 @@ def _as(condition: Any, like: Any, xp: Any) -> Any:
     return xp.astype(condition, xp.real(like).dtype if is_complex_dtype(like.dtype) else like.dtype)
 
 
-def _ratio(xp: Any, above: Any, below: Any) -> Any:
-    """Quotient, and 0 where `below` is 0."""
+def ratio(xp: Any, above: Any, below: Any) -> Any:
+    """Quotient; where `below` is 0, it is 0 and its own derivative infinite."""
     zero = below == 0
-    return xp.where(zero, xp.zeros_like(above), above / xp.where(zero, xp.ones_like(below), below))
+    return xp.where(zero, xp.sqrt(below), above / xp.where(zero, xp.ones_like(below), below))
 
 
 def _pow_base(xp: Any, g: Any, a: Any, b: Any, call: Any) -> Any:
@@ -137,7 +138,7 @@ rule("negative", "elementwise", lambda g: -g)
 rule("positive", "elementwise", lambda g: g)
 rule("square", "elementwise", lambda g, a: g * (2 * conj(a)))
 rule("reciprocal", "elementwise", lambda g, y: -g * conj(y * y))
-rule("abs", "elementwise", lambda xp, g, a: g * unit(xp, a))
+rule("abs", "elementwise", lambda xp, g, a: g * _unit(xp, a))
 
 rule("exp", "elementwise", lambda g, y: g * conj(y))
 rule("expm1", "elementwise", lambda g, y: g * conj(y + 1))
@@ -146,6 +147,13 @@ rule("log1p", "elementwise", lambda g, a: g / conj(a + 1))
 rule("log2", "elementwise", lambda g, a: g / (conj(a) * math.log(2)))
 rule("log10", "elementwise", lambda g, a: g / (conj(a) * math.log(10)))
 rule("sqrt", "elementwise", lambda g, y: g / (2 * conj(y)))
+
+rule(
+    "root",  # the last step of norms
+    "elementwise",
+    lambda xp, g, a, y, degree: g * ratio(xp, y / degree, a),
+    forward=lambda xp, a, *, degree: a ** (1 / degree),
+)
 
 rule("sin", "elementwise", lambda xp, g, a: g * conj(xp.cos(a)))
 rule("cos", "elementwise", lambda xp, g, a: -g * conj(xp.sin(a)))
@@ -168,8 +176,8 @@ rule(
 rule(
     "hypot",
     "elementwise",
-    lambda xp, g, a, y: g * _ratio(xp, xp.broadcast_to(a, y.shape), y),
-    lambda xp, g, b, y: g * _ratio(xp, xp.broadcast_to(b, y.shape), y),
+    lambda xp, g, a, y: g * ratio(xp, xp.broadcast_to(a, y.shape), y),
+    lambda xp, g, b, y: g * ratio(xp, xp.broadcast_to(b, y.shape), y),
 )
 rule("logaddexp", "elementwise", _logaddexp, lambda xp, g, a, b, y: _logaddexp(xp, g, b, a, y))
 

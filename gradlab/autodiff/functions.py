@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -12,18 +13,21 @@ from gradlab.autodiff.array import (
     LEVEL,
     OPTIONS,
     PARENTS,
+    SAVED,
     SHAPE,
     Array,
     Node,
     apply,
     below,
     constant,
+    frozen,
     lift,
     new_level,
     plain,
     record,
     traced_at,
 )
+from gradlab.autodiff.elementwise import is_inexact_dtype
 from gradlab.autodiff.graph import pull
 from gradlab.autodiff.rule import Kind, Rule
 from gradlab.backend import is_array, namespace, snapshot
@@ -137,7 +141,10 @@ def custom_vjp(
             return f(*args)
         inner = [_kept(x, level) for x in args]
         out, saved = fwd(*inner)
-        value, traced = _inner_result(out, level, rule.name), tuple(traced_at(args, level))
+        value = _inner_result(out, level, rule.name)
+        if not is_inexact_dtype(value.dtype):
+            return constant(value)
+        traced = tuple(traced_at(args, level))
         return record(value, rule, args, level, traced, (), (saved, len(args)))
 
     return call
@@ -152,12 +159,18 @@ def checkpoint(f: Callable[..., Any], /) -> Callable[..., Any]:
     Parameters
     ----------
     f : callable
-        Maps arrays to one array. Traced arrays must be arguments: those of a closure raise.
+        Maps arrays to one array, every time to the same one. Traced arrays must be arguments: those
+        of a closure raise.
 
     Returns
     -------
     callable
         With the positional arguments of `f`.
+
+    Raises
+    ------
+    ValueError
+        When differentiated: if `f` gives another result when it is computed again.
 
     References
     ----------
@@ -171,9 +184,11 @@ def checkpoint(f: Callable[..., Any], /) -> Callable[..., Any]:
         if level is None:
             return f(*args)
         inner = [_kept(x, level) for x in args]
-        out = f(*(constant(x) if is_array(x) else x for x in inner))
-        value, traced = _inner_result(out, level, rule.name), tuple(traced_at(args, level))
-        return record(value, rule, args, level, traced, (), inner)
+        value = _inner_result(f(*map(_handed_on, inner)), level, rule.name)
+        if not is_inexact_dtype(value.dtype):
+            return constant(value)
+        traced = tuple(traced_at(args, level))
+        return record(value, rule, args, level, traced, (value,), inner)
 
     return call
 
@@ -217,7 +232,14 @@ class _Checkpoint:
         inner = list(node[OPTIONS])
         for i in node[ARGNUMS]:
             inner[i] = lift(inner[i], level)
-        out = self.f(*(constant(x) if is_array(x) else x for x in inner))
+        out = self.f(*map(_handed_on, inner))
+        if not _is_same(plain(out), plain(node[SAVED][0])):
+            msg = (
+                f"{self.name} gave another result when it was computed again for its derivative: "
+                "what it uses has changed since, such as a buffer or random numbers; hand it over "
+                "as an argument"
+            )
+            raise ValueError(msg)
         results = [(out._node, g)] if out._node is not None and out._node[LEVEL] == level else []
         found = pull(results, [inner[i]._node for i in node[ARGNUMS]])
         return [
@@ -229,6 +251,22 @@ class _Checkpoint:
 def _kept(x: Any, level: int) -> Any:
     """Argument of one trace less, for the backward pass: a plain array may change until then."""
     return snapshot(x) if is_array(x) and type(x) is not Array else below(x, level)
+
+
+def _handed_on(x: Any) -> Any:
+    """Argument that the function may write to."""
+    return frozen(constant(x)) if is_array(x) else x
+
+
+def _is_same(a: Any, b: Any) -> bool:
+    """Whether two results are equal, but for rounding, where the second is finite."""
+    if a.shape != b.shape or 0 in a.shape:
+        return bool(a.shape == b.shape)
+    xp = namespace(a, b)
+    finite = xp.isfinite(b)
+    a, b = (xp.where(finite, x, xp.zeros_like(x)) for x in (a, b))
+    tolerance = math.sqrt(xp.finfo(b.dtype).eps) * xp.max(xp.abs(b))
+    return bool(xp.all(xp.abs(a - b) <= tolerance))
 
 
 def _zeros(parent: Node, g: Any) -> Any:

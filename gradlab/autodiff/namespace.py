@@ -20,7 +20,7 @@ from gradlab.autodiff.array import (
     plain,
     record,
 )
-from gradlab.autodiff.elementwise import is_complex_dtype, is_inexact_dtype, unit
+from gradlab.autodiff.elementwise import is_complex_dtype, is_inexact_dtype
 from gradlab.autodiff.rule import DISCRETE, RULES, Rule
 from gradlab.backend import is_array, namespace, snapshot
 
@@ -265,7 +265,9 @@ def full_like(
 @composite
 def sign(xp: Any, x: Any, /) -> Array:
     if is_complex_dtype(x.dtype):
-        return unit(xp, x)
+        zero = x == 0  # the gradient is 0 there
+        safe = xp.where(zero, xp.ones_like(x), x)
+        return xp.where(zero, xp.zeros_like(x), safe / xp.abs(safe))
     return constant(namespace(plain(x)).sign(plain(x)))
 
 
@@ -457,9 +459,7 @@ def vector_norm(
     else:
         elements = (size / scale) ** ord
     powers = xp.sum(elements, axis=axis, keepdims=True)
-    zero = powers == 0  # there the gradient is 0, as that of abs
-    root = xp.where(zero, xp.ones_like(powers), powers) ** (1 / ord)
-    norm = xp.where(zero, xp.zeros_like(powers), root) * scale
+    norm = apply(RULES["root"], (powers,), {"degree": ord}) * scale
     return norm if keepdims else xp.squeeze(norm, axis=_axes(axis, x.ndim))
 
 

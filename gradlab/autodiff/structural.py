@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gradlab.autodiff.elementwise import conj
+from gradlab.autodiff.elementwise import conj, ratio
 from gradlab.autodiff.rule import rule
 from gradlab.backend import scatter_add
 
@@ -47,8 +47,7 @@ def _deviation(xp: Any, a: Any, axis: Any) -> Any:
 
 
 def _std(xp: Any, g: Any, a: Any, y: Any, axis: Any, keepdims: bool, correction: float) -> Any:  # noqa: FBT001
-    zero = y == 0
-    g = xp.where(zero, xp.zeros_like(g), g) / xp.where(zero, xp.ones_like(y), y)
+    g = g * ratio(xp, xp.ones_like(y), y)
     wide = _widen(xp, g / _count(a.shape, axis, correction), a.shape, axis, keepdims)
     return wide * _deviation(xp, a, axis)
 

@@ -378,7 +378,7 @@ def _constants(x: Any) -> Any:
     """Arrays of a tree as constants of their namespace; everything else as it is."""
     if tree.is_tree(x):
         return tree.map(_constants, x)
-    return constant(x) if is_array(x) and type(x) is not Array else x
+    return frozen(constant(x)) if is_array(x) else x
 
 
 def _unwrapped(x: Any, level: int) -> Any:

@@ -1,0 +1,344 @@
+"""What could be wrong without a word, a value or a derivative: it is right, or it raises."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from gradlab import autodiff
+from gradlab.autodiff import AliasError, grad, gradient, hessian
+
+
+def ns(x):
+    return x.__array_namespace__()
+
+
+def total(x):
+    return ns(x).sum(x)
+
+
+# --- second derivatives at special points
+
+SECOND = {
+    "norm beside a zero": (
+        lambda xp, x: xp.linalg.vector_norm(x),
+        [3.0, 0.0],
+        [[0, 0], [0, 1 / 3]],
+    ),
+    "norm of order 4 at a zero": (
+        lambda xp, x: xp.linalg.vector_norm(x, ord=4) ** 4,
+        [1.0, 0.0],
+        [[12, 0], [0, 0]],
+    ),
+    "power, mixed, at base 0 and exponent 2": (
+        lambda xp, x: x[0] ** x[1],
+        [0.0, 2.0],
+        [[2, 0], [0, 0]],
+    ),
+    "power, mixed, at base 2 and exponent 1": (
+        lambda xp, x: x[0] ** x[1],
+        [2.0, 1.0],
+        [[0, 1 + math.log(2)], [1 + math.log(2), 2 * math.log(2) ** 2]],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SECOND)
+def test_the_hessian_of_a(what):
+    f, x, expected = SECOND[what]
+    np.testing.assert_allclose(hessian(lambda x: f(ns(x), x), np.asarray(x)), expected, atol=1e-12)
+
+
+UNBOUNDED = {
+    "norm at 0": (lambda xp, x: xp.linalg.vector_norm(x) ** 2, [0.0, 0.0]),
+    "hypot at 0": (lambda xp, x: xp.hypot(x[0], x[1]) ** 2, [0.0, 0.0]),
+    "deviation of equals": (lambda xp, x: xp.std(x) ** 2, [1.0, 1.0]),
+}
+
+
+@pytest.mark.parametrize("what", UNBOUNDED)
+def test_a_second_derivative_that_grows_without_bounds_is_not_a_number(what):
+    f, x = UNBOUNDED[what]
+    np.testing.assert_array_equal(gradient(lambda x: f(ns(x), x), np.asarray(x)), [0.0, 0.0])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        assert np.all(np.isnan(hessian(lambda x: f(ns(x), x), np.asarray(x))))
+
+
+def test_the_mixed_derivative_of_a_power_at_base_0_and_exponent_1_is_infinite():
+    with np.errstate(divide="ignore", invalid="ignore"):
+        got = hessian(lambda x: x[0] ** x[1], np.asarray([0.0, 1.0]))
+    assert got[0, 1] == got[1, 0] == -math.inf
+
+
+def test_harmless_branches_keep_their_second_derivative():
+    f = grad(lambda x: ns(x).sin(x) ** 2, nan_safe=True)  # its inner cotangent is 0 at 0
+    assert float(grad(f)(np.asarray(0.0))) == 2.0
+
+
+# --- rules at their edges
+
+
+def test_a_remainder_has_the_derivative_of_its_own_branch():
+    b = np.asarray([0.1])  # 1 % 0.1 is 1 - 9 * 0.1, though 1 / 0.1 rounds to 10
+    assert gradient(lambda b: total(np.asarray([1.0]) % b), b) == [-9.0]
+
+
+def test_powers_of_complex_and_negative_numbers():
+    got = gradient(lambda x: total(ns(x).real(1j**x)), np.asarray([1.0]))
+    np.testing.assert_allclose(got, [-math.pi / 2])  # of cos(pi x / 2)
+    assert np.isnan(gradient(lambda x: (-2.0) ** x, np.asarray(3.0)))
+
+
+def test_a_sum_in_integers_is_a_step():
+    got = gradient(lambda x: ns(x).sum(x, dtype=ns(x).int64) * 2.5 + x[0], np.asarray([1.5, 2.5]))
+    np.testing.assert_array_equal(got, [1.0, 0.0])
+
+
+def test_a_variance_without_degrees_of_freedom_is_not_finite():
+    with np.errstate(divide="ignore", invalid="ignore"), pytest.warns(RuntimeWarning):
+        got = gradient(lambda x: ns(x).var(x, correction=3), np.asarray([1.0, 2.0]))
+    assert not np.any(np.isfinite(got))
+
+
+def test_products_norms_and_contractions_of_nothing():
+    x = np.zeros((0, 3))
+    for f in (
+        lambda xp, x: xp.prod(x),
+        lambda xp, x: xp.sum(xp.prod(x, axis=0)),
+        lambda xp, x: xp.linalg.vector_norm(x),
+        lambda xp, x: xp.sum(xp.tensordot(x, x, axes=((0,), (0,)))),
+    ):
+        assert gradient(lambda x, f=f: f(ns(x), x), x).shape == (0, 3)
+
+
+def test_a_flat_concatenation_of_columns():
+    got = gradient(lambda x: total(ns(x).concat([x, x * x], axis=None)), np.asarray([[1.0], [2.0]]))
+    np.testing.assert_array_equal(got, [[3.0], [5.0]])
+
+
+def test_indices_along_an_axis_are_broadcast():
+    x, k = np.arange(12.0).reshape(3, 4), np.asarray([[0, 2]])
+    f = lambda x: total(ns(x).take_along_axis(x, ns(x).asarray(k), axis=1))  # noqa: E731
+    value, slope = autodiff.value_and_gradient(f, x)
+    assert float(value) == np.sum(np.take_along_axis(x, k, axis=1))
+    np.testing.assert_array_equal(slope, np.tile([1.0, 0, 1, 0], (3, 1)))
+
+
+def test_bounds_that_are_traced_or_not_a_number():
+    x = np.asarray([1.0, 2.0])
+    got = gradient(lambda x: total(ns(x).clip(np.asarray([1.5, 1.5]), x, None)), x)
+    np.testing.assert_array_equal(got, [0.0, 1.0])
+    f = lambda x: total(ns(x).clip(x, np.asarray([math.nan, 0.0])))  # noqa: E731
+    assert np.isnan(autodiff.value_and_gradient(f, x)[0])
+
+
+def test_arrays_filled_with_what_is_traced():
+    got = gradient(lambda x: total(ns(x).full_like(x, x[0])), np.asarray([1.0, 2.0]))
+    np.testing.assert_array_equal(got, [2.0, 0.0])
+
+
+REFUSED = {
+    "linspace": lambda xp, x: total(xp.linspace(x[0], x[1], 3)),
+    "arange": lambda xp, x: total(xp.arange(0.0, x[1])),
+    "correction": lambda xp, x: xp.std(x, correction=x[0]),
+    "np.add.reduce": lambda xp, x: np.add.reduce(x),
+    "np.divmod": lambda xp, x: np.divmod(x, 2.0)[1],
+    "out": lambda xp, x: np.add(x, 1.0, out=np.zeros(2)),
+    "a third operand": lambda xp, x: xp.add(x, x, x),
+    "take without axis": lambda xp, x: total(xp.take(x[None, ...], xp.asarray([0]))),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_would_lose_an_argument_is_refused(what):
+    with pytest.raises(TypeError, match=r"cut a traced array off|cannot take|at most|needs an"):
+        gradient(lambda x: REFUSED[what](ns(x), x), np.asarray([1.0, 2.0]))
+
+
+# --- NumPy's operators and functions on traced arrays
+
+BY_NUMPY = {
+    "array * x": (lambda c, x: c * x, [3.0, 4.0]),
+    "array ** x": (lambda c, x: c**x, [3 * math.log(3), 16 * math.log(4)]),
+    "array @ x": (lambda c, x: c @ x, [3.0, 4.0]),
+    "array < x": (lambda c, x: (c < x * 2.5) * x, [0.0, 1.0]),
+    "array // x": (lambda c, x: c // x + x, [1.0, 1.0]),
+    "scalar - x": (lambda c, x: c[0] - x, [-1.0, -1.0]),
+    "scalar == x": (lambda c, x: (np.float64(1.0) == x) * x, [1.0, 0.0]),
+    "power": (lambda c, x: np.power(x, 2.0), [2.0, 4.0]),
+    "absolute": (lambda c, x: np.absolute(-x), [1.0, 1.0]),
+    "arctan2": (lambda c, x: np.arctan2(x, c), [3 / 10, 4 / 20]),
+    "maximum": (lambda c, x: np.maximum(x, 1.5), [0.0, 1.0]),
+}
+
+
+@pytest.mark.parametrize("what", BY_NUMPY)
+def test_numpy_leaves_it_to_the_traced_array(what):
+    f, expected = BY_NUMPY[what]
+    c = np.asarray([3.0, 4.0])
+    got = gradient(lambda x: ns(x).sum(f(c, x) * 1.0), np.asarray([1.0, 2.0]))
+    np.testing.assert_allclose(got, expected)
+
+
+def test_a_plain_array_does_not_take_in_what_is_traced():
+    def f(x):
+        buffer = np.zeros(2)
+        alias = buffer
+        alias += x  # would leave `buffer` as it is
+        return ns(x).sum(x * buffer)
+
+    with pytest.raises(TypeError, match="a plain array cannot take in what is traced"):
+        gradient(f, np.ones(2))
+
+
+def test_constants_seen_by_numpy_cannot_be_written_to():
+    x = np.asarray([1.0, 2.0])
+
+    def f(x):
+        np.asarray(autodiff.stop_gradient(x))[:] = 5.0
+        return total(x * x)
+
+    with pytest.raises(ValueError, match="read-only"):
+        gradient(f, x)
+    np.testing.assert_array_equal(x, [1.0, 2.0])
+
+
+# --- memory: what is kept, what is shared, whose it is
+
+BUFFERS = {
+    "a view of it": lambda x, b: x * ns(x).reshape(b, (2,)),
+    "a cast of it": lambda x, b: x * ns(x).astype(b, b.dtype, copy=False),
+    "an argument of a checkpoint": lambda x, b: autodiff.checkpoint(lambda a, b: a * b)(x, b),
+    "an argument of a custom rule": lambda x, b: autodiff.custom_vjp(
+        lambda a, b: a * b, lambda a, b: (a * b, b), lambda b, g: (g * b, None)
+    )(x, b),
+}
+
+
+@pytest.mark.parametrize("what", BUFFERS)
+def test_a_buffer_refilled_afterwards_was_kept_as_it_was(what):
+    def f(x):
+        buffer = np.asarray([2.0, 3.0])
+        y = BUFFERS[what](x, buffer)
+        buffer[:] = 100.0
+        return total(y)
+
+    np.testing.assert_array_equal(gradient(f, np.ones(2)), [2.0, 3.0])
+
+
+def test_a_view_written_back_is_a_view_no_longer():
+    def f(x):
+        y = x[None, ...] * ns(x).ones((2, 2))
+        row = y[0, ...]
+        row += 1
+        y[0, ...] = row
+        row += 1  # NumPy would show this in y
+        return total(y)
+
+    with pytest.raises(AliasError):
+        gradient(f, np.asarray([1.0, 2.0]))
+
+
+@pytest.mark.parametrize("how", ["&=", "|=", "^=", "//=", "<<=", ">>="])
+def test_in_place_operators_are_seen_by_every_name(how):
+    def f(xp, x):
+        a = xp.astype(x, xp.float64, copy=True) if how == "//=" else xp.asarray([5, 6])
+        b = a
+        if how == "&=":
+            b &= 4
+        elif how == "|=":
+            b |= 8
+        elif how == "^=":
+            b ^= 1
+        elif how == "//=":
+            b //= 2.0
+        elif how == "<<=":
+            b <<= 1
+        else:
+            b >>= 1
+        return xp.sum(a * 1.0) + 0 * xp.sum(x)
+
+    import array_api_compat.numpy as anp  # noqa: PLC0415
+
+    x = np.asarray([5.0, 8.0])
+    value, slope = autodiff.value_and_gradient(lambda x: f(ns(x), x), x)
+    assert float(value) == float(f(anp, x))
+    np.testing.assert_array_equal(slope, [0.0, 0.0])
+
+
+def test_nested_gradients_share_nothing():
+    def f(x):
+        a, b = grad(lambda a, b: total(a + b) * x[0], argnums=(0, 1))(x, x)
+        a += 1
+        return total(b)
+
+    value, slope = autodiff.value_and_gradient(f, np.asarray([1.0, 2.0]))
+    assert float(value) == 2.0
+    np.testing.assert_array_equal(slope, [2.0, 0.0])
+
+
+def test_an_argument_is_not_named_twice():
+    with pytest.raises(ValueError, match=r"`argnums` \(0, -1\) names an argument twice"):
+        grad(lambda a: a, argnums=(0, -1))(1.0)
+
+
+def test_a_checkpoint_may_leave_arguments_unused():
+    x = np.ones(2)
+    f = autodiff.checkpoint(lambda a, b: a * 2)
+    da, db = grad(lambda a, b: total(f(a, b)), argnums=(0, 1))(x, x)
+    np.testing.assert_array_equal(da, [2.0, 2.0])
+    np.testing.assert_array_equal(db, [0.0, 0.0])
+    constant = autodiff.checkpoint(lambda a: ns(a).ones(2))
+    np.testing.assert_array_equal(gradient(lambda x: total(constant(x)), x), [0.0, 0.0])
+
+
+def test_a_checkpoint_notices_that_it_was_computed_on_something_else():
+    def f(x):
+        buffer = np.asarray([2.0, math.inf])
+        y = autodiff.checkpoint(lambda a: a * a * buffer)(x)
+        buffer[0] = 100.0
+        return y[0]
+
+    with pytest.raises(ValueError, match="gave another result when it was computed again"):
+        gradient(f, np.ones(2))
+
+
+def test_functions_may_write_to_their_arguments_at_every_depth():
+    def piece(a, b):
+        a *= 2.0
+        b += 1.0
+        return total(a * a * b)
+
+    x, b = np.asarray([1.0, 2.0]), np.asarray([3.0, 4.0])
+    expected = np.diag(8 * (b + 1))
+    np.testing.assert_allclose(hessian(lambda x: autodiff.checkpoint(piece)(x, b), x), expected)
+
+    def outer(b):  # the inner gradient is 8 x (b + 1); what it writes to b stays inside
+        return total(grad(piece)(x, b) * b)
+
+    value, slope = autodiff.value_and_gradient(outer, b)
+    assert float(value) == np.sum(8 * x * (b + 1) * b)
+    np.testing.assert_allclose(slope, 8 * x * (2 * b + 1))
+    np.testing.assert_array_equal(b, [3.0, 4.0])
+
+
+# --- transforms
+
+
+def test_directions_have_the_dtype_of_what_they_are_directions_of():
+    x = np.ones(2, dtype="float32")
+    assert autodiff.jvp(lambda x: x, x, np.asarray([1, 2])).dtype == x.dtype
+    assert autodiff.vjp(lambda x: x, x, np.ones(2)).dtype == x.dtype
+    for product in (autodiff.jvp, autodiff.vjp):
+        with pytest.raises(TypeError, match="must be real, as"):
+            product(lambda x: x, x, np.ones(2) * 1j)
+
+
+def test_a_jacobian_is_of_real_numbers_and_may_be_complex():
+    got = autodiff.jacobian(lambda x: x[:1] * (1 + 2j), np.asarray([1.0, 2.0]))
+    np.testing.assert_array_equal(got, [[1 + 2j, 0]])
+    for verb in (autodiff.jacobian, autodiff.hessian):
+        with pytest.raises(TypeError, match="must be real: got complex128"):
+            verb(lambda z: ns(z).sum(ns(z).abs(z)), np.ones(2) * 1j)
