@@ -118,3 +118,14 @@ def test_products_over_nothing_have_gradients_of_their_shapes(shapes):
     a, b = (np.ones(shape) for shape in shapes)
     f = lambda a: ns(a).sum(ns(a).tensordot(a, b, axes=1)) + ns(a).sum(a * 2)  # noqa: E731
     assert gradient(f, a).shape == a.shape
+
+
+def test_a_read_only_view_of_a_refilled_buffer_is_copied():
+    buffer = np.asarray([2.0, 3.0])
+
+    def f(x):
+        y = x * np.broadcast_to(buffer, (2,))
+        buffer[...] = 100.0
+        return ns(x).sum(y)
+
+    np.testing.assert_array_equal(gradient(f, np.ones(2)), [2.0, 3.0])

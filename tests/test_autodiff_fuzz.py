@@ -27,6 +27,10 @@ SMOOTH = {
     "atan": lambda xp, a: xp.atan(a),
     "logaddexp": lambda xp, a: xp.logaddexp(a, -a),
     "hypot": lambda xp, a: xp.hypot(a, xp.ones_like(a)),
+    "by NumPy": lambda xp, a: np.float64(1.5) - np.sin(a),
+    "base": lambda xp, a: 2.0 ** (a * 0.3),
+    "complex": lambda xp, a: xp.real((a + 1j * a * a) * (2 - 1j)) + xp.abs(a + 0.5j),
+    "remainder": lambda xp, a: a % 0.7 - xp.floor(a),
 }
 BINARY = {
     "add": lambda xp, a, b: a + b,
@@ -37,6 +41,11 @@ BINARY = {
     "where": lambda xp, a, b: xp.where(a > b, a * a, b),
     "maximum": lambda xp, a, b: xp.maximum(a, b),
     "minimum": lambda xp, a, b: xp.minimum(a * 0.5, b),
+    "by NumPy": lambda xp, a, b: np.multiply(a, np.maximum(b, 0.1)),
+    "power": lambda xp, a, b: (a * a + 0.4) ** (b * 0.5),
+    "clip": lambda xp, a, b: xp.clip(a, b, b + 0.5),
+    "nested": lambda xp, a, b: nested(xp, a, xp.sum(b) * 0.1),
+    "checkpoint": lambda xp, a, b: autodiff.checkpoint(lambda s, t: xp.sin(s) * t)(a, xp.mean(b)),
 }
 SHAPING = {
     "transpose": lambda xp, a, r: xp.permute_dims(a, tuple(r.permutation(a.ndim).tolist())),
@@ -66,14 +75,31 @@ SHAPING = {
     "gram": lambda xp, a, r: a @ xp.matrix_transpose(a) * 0.2 if a.ndim > 1 else a,
     "triangle": lambda xp, a, r: xp.tril(a) + a * 0.1 if a.ndim > 1 else a,
     "clip": lambda xp, a, r: xp.clip(a, -0.6, 0.8) + a * 0.1,
+    "row": lambda xp, a, r: list(a)[-1],
+    "last axis first": lambda xp, a, r: xp.moveaxis(a, -1, 0),
+    "concat flat": lambda xp, a, r: xp.concat([a, np.ones(a.shape)], axis=None),
+    "plain array @": lambda xp, a, r: r.standard_normal((2, a.shape[max(a.ndim - 2, 0)])) @ a,
+    "points": lambda xp, a, r: a[tuple(r.integers(0, n, 3) for n in a.shape)],
+    "std": lambda xp, a, r: xp.std(xp.concat([a, a * a + 1], axis=0), axis=0),
+    "norm": lambda xp, a, r: xp.linalg.vector_norm(a + 2, ord=int(r.integers(2, 5))),
+    "min": lambda xp, a, r: xp.min(a, axis=int(r.integers(a.ndim))),
+    "filled": lambda xp, a, r: xp.full_like(a, xp.sum(a)),
+    "initial": lambda xp, a, r: xp.cumulative_sum(a, axis=-1, include_initial=True),
 }
+
+
+def nested(xp, a, b):
+    """Gradient of sum(sin(a b)) in a: by its formula on plain arrays."""
+    if xp is anp:
+        return np.cos(a * b) * b
+    return autodiff.grad(lambda t: xp.sum(xp.sin(t * b)))(a)
 
 
 def copied(xp, a):
     return xp.asarray(a, copy=True)
 
 
-WRITES = ("set", "add", "row", "view", "mask", "integers", "in place", "self")
+WRITES = ("set", "add", "row", "view", "mask", "integers", "in place", "back", "overlap", "self")
 
 
 def write(xp, a, r, how):
@@ -85,14 +111,6 @@ def write(xp, a, r, how):
         a[k, ...] = xp.sin(v)
     elif how == "add":
         a[k, ...] += v
-    elif how == "row":
-        for row in a if a.ndim > 1 else [a]:
-            row[0, ...] = 0.25
-    elif how == "view":
-        part = a[: max(1, a.shape[0] // 2), ...]
-        part *= 2.0
-        if r.integers(2):
-            return part
     elif how == "mask":
         a[a > 0.3] = 0.1
     elif how == "integers":
@@ -101,8 +119,28 @@ def write(xp, a, r, how):
         a *= 1.5
         a -= xp.tanh(a)
         a /= 2.0
-    else:
+    elif how == "self":
         a[k, ...] = 0.5  # through a name that others may hold
+    else:
+        return write_to_view(xp, a, r, how)
+    return a
+
+
+def write_to_view(xp, a, r, how):
+    part = a[: max(1, a.shape[0] // 2), ...]
+    if how == "row":
+        for row in a if a.ndim > 1 else [a]:
+            row[0, ...] = 0.25
+    elif how == "view":
+        part *= 2.0
+        if r.integers(2):
+            return part
+    elif how == "back":
+        part *= 1.3
+        a[: max(1, a.shape[0] // 2), ...] = part
+        return part if r.integers(4) == 0 else a
+    else:
+        a[1:, ...] = a[:-1, ...]  # overlapping
     return a
 
 

@@ -77,6 +77,41 @@ def test_harmless_branches_keep_their_second_derivative():
     assert float(grad(f)(np.asarray(0.0))) == 2.0
 
 
+K = np.asarray([0, 0, 2])
+
+
+def assigned(xp, x):
+    y = x * 1
+    y[K] = x**2
+    return xp.sum(y**3)
+
+
+THIRD = {
+    "integer index": lambda xp, x: xp.sum(x[K] ** 4 * x),
+    "mask": lambda xp, x: xp.sum(x[x > 0.6] ** 4),
+    "sort": lambda xp, x: xp.sum(xp.sort(x) ** 4 * x),
+    "assignment": assigned,
+    "norm": lambda xp, x: xp.linalg.vector_norm(x),
+    "power": lambda xp, x: xp.sum(x ** xp.sin(x)),
+    "product": lambda xp, x: xp.prod(x) * xp.std(x),
+}
+
+
+@pytest.mark.parametrize("what", THIRD)
+def test_the_third_derivative_of(what):
+    """Forward and backward over the second, against differences of it."""
+    x, v = np.asarray([0.5, 1.5, 0.7]), np.asarray([1.0, -0.5, 0.3])
+
+    def second(x):
+        return autodiff.hvp(lambda x: THIRD[what](ns(x), x), x, v)
+
+    h = 1e-4
+    truth = (second(x + h * v) - second(x - h * v)) / (2 * h)
+    np.testing.assert_allclose(autodiff.jvp(second, x, v), truth, rtol=1e-5, atol=1e-5)
+    pulled = autodiff.vjp(second, x, v)  # third derivatives are symmetric
+    np.testing.assert_allclose(pulled, autodiff.jvp(second, x, v), rtol=1e-9, atol=1e-9)
+
+
 # --- rules at their edges
 
 
@@ -334,6 +369,16 @@ def test_directions_have_the_dtype_of_what_they_are_directions_of():
     for product in (autodiff.jvp, autodiff.vjp):
         with pytest.raises(TypeError, match="must be real, as"):
             product(lambda x: x, x, np.ones(2) * 1j)
+
+
+def test_a_direction_is_matched_by_name():
+    x = {"a": np.ones(2), "b": np.ones(2)}
+    v = {"b": np.full(2, 5.0), "a": np.full(2, 3.0)}
+    got = autodiff.hvp(lambda p: total(p["a"] * p["b"]), x, v)
+    np.testing.assert_array_equal(got["a"], v["b"])
+    np.testing.assert_array_equal(got["b"], v["a"])
+    with pytest.raises(ValueError, match="must be built like `x`"):
+        autodiff.jvp(lambda p: p["a"], {"a": np.ones(2)}, {"b": np.ones(2)})
 
 
 def test_a_jacobian_is_of_real_numbers_and_may_be_complex():

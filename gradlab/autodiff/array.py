@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from gradlab.autodiff import structural  # noqa: F401  (fills the table, as the next line does)
 from gradlab.autodiff.elementwise import is_inexact_dtype
-from gradlab.autodiff.rule import RULES, Rule
+from gradlab.autodiff.rule import INTERNAL, RULES, Rule
 from gradlab.backend import is_array, namespace, snapshot, to_numpy
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Node",
     "apply",
     "below",
+    "computed",
     "constant",
     "frozen",
     "lift",
@@ -116,7 +117,7 @@ def apply(rule: Rule, operands: Sequence[Any], options: dict[str, Any]) -> Array
             level = x._node[LEVEL]
     inner, traced = _taken_apart(rule, operands, level)
     xp = namespace(*inner)
-    result = rule.forward(xp, *([inner] if rule.arity == 0 else inner), **options)
+    result = computed(rule, xp, inner, options)
     results = result if rule.has_extra else (result,)
     if not traced or not is_inexact_dtype(results[0].dtype):
         return constant(results[0])  # whole numbers are steps
@@ -129,6 +130,13 @@ def apply(rule: Rule, operands: Sequence[Any], options: dict[str, Any]) -> Array
     return record(
         results[0], rule, operands, level, traced, tuple(saved), {**rule.defaults, **options}
     )
+
+
+def computed(rule: Rule, xp: Any, operands: list[Any], options: dict[str, Any]) -> Any:
+    """What the rule's function gives, at the depth of the operands."""
+    if rule.name in INTERNAL and any(type(x) is Array for x in operands):
+        return apply(rule, operands, options)
+    return rule.forward(xp, *([operands] if rule.arity == 0 else operands), **options)
 
 
 def _taken_apart(

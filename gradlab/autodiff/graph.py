@@ -18,6 +18,7 @@ from gradlab.autodiff.array import (
     Array,
     Node,
     apply,
+    computed,
     constant,
     lift,
     new_level,
@@ -183,7 +184,7 @@ def _pushed(node: Node, ts: list[Any]) -> Any:
         elif kind == "bilinear":
             operands = [node[SAVED][0], node[SAVED][1]]
             operands[i] = t
-            part = rule.forward(xp, *operands, **node[OPTIONS])
+            part = computed(rule, xp, operands, node[OPTIONS])
         else:
             part = _transposed(node, k, t, xp)
         part = _cast(part, node[DTYPE])
@@ -206,7 +207,7 @@ def _pushed_linear(node: Node, ts: list[Any]) -> Any:
         xp.zeros(shape, dtype=like.dtype, device=like.device) if t is None else t
         for t, shape in zip(operands, shapes, strict=True)
     ]
-    return rule.forward(xp, *([operands] if rule.arity == 0 else operands), **options)
+    return computed(rule, xp, operands, options)
 
 
 def _transposed(node: Node, k: int, t: Any, xp: Any) -> Any:

@@ -33,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-__all__ = ["DISCRETE", "RULES", "Kind", "Rule", "discrete", "rule"]
+__all__ = ["DISCRETE", "INTERNAL", "RULES", "Kind", "Rule", "discrete", "rule"]
 
 Kind = Literal["elementwise", "linear", "bilinear", "other"]
 Pull = Callable[..., Any]
@@ -129,6 +129,9 @@ def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
 
 
 RULES: dict[str, Rule] = {}
+
+# Rules of functions that no namespace has: what they compute is a step at every depth of traces.
+INTERNAL = frozenset({"power_log", "root", "scatter"})
 
 # Functions whose result does not change under small changes of their arguments: truth values,
 # integers and steps. They give constants, and no cotangent comes back.

@@ -426,11 +426,14 @@ def _shaped_like(u: Any, value: Any, called: str, of: str) -> Any:
 
 
 def _tangents(trace: _Trace, v: tree.Tree) -> list[Any]:
-    leaves = tree.leaves(v)
-    if len(leaves) != len(trace.inner):
-        msg = f"`v` must be built like `x`, of {len(trace.inner)} arrays: got {len(leaves)}"
+    names = [name for name, _ in tree.items(trace.argument, "v")]
+    leaves = dict(tree.items(v, "v"))  # by name: a dict may be in another order
+    if leaves.keys() != set(names):
+        count, given = len(names), ", ".join(leaves)
+        msg = f"`v` must be built like `x`, of {count} arrays: got {len(leaves)}, {given}"
         raise ValueError(msg)
-    return [_shaped_like(t, x, "v", "x") for t, x in zip(leaves, trace.inner, strict=True)]
+    pairs = zip(names, trace.inner, strict=True)
+    return [_shaped_like(leaves[name], x, "v", "x") for name, x in pairs]
 
 
 def _one_array(x: Any, verb: str) -> Any:

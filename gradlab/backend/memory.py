@@ -15,8 +15,8 @@ __all__ = ["fresh", "scatter_add", "snapshot"]
 def snapshot(x: Array) -> Array:
     """Return `x` if nobody can write to it, else a copy that nobody will."""
     flags = getattr(x, "flags", None)
-    if flags is not None and not getattr(flags, "writeable", True):
-        return x
+    if flags is not None and flags.owndata and not getattr(flags, "writeable", True):
+        return x  # a read-only view may be of memory that is written to
     return namespace(x).asarray(x, copy=True)
 
 
