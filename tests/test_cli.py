@@ -154,7 +154,7 @@ def test_an_interrupted_training_reports_what_was_reached(capsys, monkeypatch):
     def interrupted(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(loop.GRADIENTS, "autodiff", lambda loss_at: interrupted)
+    monkeypatch.setitem(loop.GRADIENTS, "autodiff", lambda network: interrupted)
     assert cli.main([*QUICK]) == 130
     assert "test accuracy" in capsys.readouterr().out
 

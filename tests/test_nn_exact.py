@@ -42,6 +42,18 @@ def test_loss_and_gradient_are_those_of_backpropagation_by_hand(backend):
     np.testing.assert_array_equal(gl.to_numpy(only["W1"]), gl.to_numpy(got["W1"]))
 
 
+@pytest.mark.parametrize(("x", "rows"), [(X, ROWS * 0.7 + 0.1), (X[0], ROWS[0])])
+def test_the_direct_way_gives_what_tracing_gives(xp, assert_close, x, rows):
+    network = gl.TwoLayerNetwork(4, 5, 3, weight_init_std=0.7, seed=2)
+    params = {k: xp.asarray(gl.to_numpy(v).tolist()) for k, v in network.params.items()}
+    x, rows = xp.asarray(x.tolist()), xp.asarray(rows.tolist())
+    loss, got = network.loss_and_gradient_at(params, x, rows)
+    traced_loss, expected = gl.value_and_grad(network.loss_at)(params, x, rows)
+    assert_close(loss, gl.to_numpy(traced_loss))
+    for key, slope in expected.items():
+        assert_close(got[key], gl.to_numpy(slope), atol=1e-7 if "32" in str(slope.dtype) else 0)
+
+
 def test_one_sample_has_the_gradient_of_a_batch_of_one():
     network = gl.TwoLayerNetwork(4, 5, 3, weight_init_std=0.7, seed=2)
     alone, batch = network.gradient(X[0], 1), network.gradient(X[:1], [1])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gradlab.optimizers import SGD
-from gradlab.training import DivergenceError, History, fit, loop
+from gradlab.training import DivergenceError, History, fit
 
 
 class Scripted:
@@ -25,19 +25,18 @@ class Scripted:
     def loss_at(self, params, x, rows):  # noqa: ARG002
         return np.asarray(next(self.losses))
 
+    def loss_and_gradient_at(self, params, x, rows):
+        return self.loss_at(params, x, rows), {"w": -np.ones(1)}
+
     def accuracy_at(self, params, x, rows):  # noqa: ARG002
         return np.asarray(0.5)
 
 
 @pytest.fixture
-def run(monkeypatch):
+def run():
     """Train on epochs of two batches, of two samples and one, with the losses given."""
 
-    def value_and_grad(loss_at):
-        return lambda params, *data: (loss_at(params, *data), {"w": -np.ones(1)})
-
     def train(*losses, lr=1.0, **options):
-        monkeypatch.setitem(loop.GRADIENTS, "autodiff", value_and_grad)
         network = Scripted(losses)
         x, rows = np.zeros((3, 1)), np.tile([1.0, 0.0], (3, 1))
         options = {"steps": len(losses), "optimizer": SGD(lr), **options}

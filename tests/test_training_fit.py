@@ -37,8 +37,11 @@ def on_host(params):
 def cheap(monkeypatch):
     """Gradients of one: what a step costs and does is then plain, whatever the loss."""
 
-    def value_and_grad(loss_at):
-        return lambda params, *data: (loss_at(params, *data), tree.map(lambda p: p * 0 + 1, params))
+    def value_and_grad(network):
+        return lambda params, *data: (
+            network.loss_at(params, *data),
+            tree.map(lambda p: p * 0 + 1, params),
+        )
 
     monkeypatch.setitem(loop.GRADIENTS, "autodiff", value_and_grad)
 
@@ -104,6 +107,9 @@ class Recorder:
     def loss_at(self, params, x, rows):  # noqa: ARG002
         self.batches.append(x[:, 0].tolist())
         return np.asarray(np.mean(x) + params["w"][0] * 0)
+
+    def loss_and_gradient_at(self, params, x, rows):
+        return self.loss_at(params, x, rows), {"w": np.ones(1)}
 
     def accuracy_at(self, params, x, rows):  # noqa: ARG002
         return np.asarray(0.5)
@@ -207,12 +213,12 @@ def test_a_change_that_a_callback_makes_is_trained_on(cheap):
 def test_an_interrupt_returns_what_was_reached(backend, monkeypatch):
     real, calls = loop.GRADIENTS["autodiff"], []
 
-    def interrupted(loss_at):
+    def interrupted(network):
         def call(*args):
             calls.append(args)
             if len(calls) == 6:
                 raise KeyboardInterrupt
-            return real(loss_at)(*args)
+            return real(network)(*args)
 
         return call
 
@@ -233,7 +239,7 @@ def test_an_interrupt_before_the_first_step_leaves_an_empty_history(monkeypatch)
     def raising(*args):
         raise KeyboardInterrupt
 
-    def interrupted(loss_at):
+    def interrupted(network):
         return raising
 
     monkeypatch.setitem(loop.GRADIENTS, "autodiff", interrupted)

@@ -1,7 +1,7 @@
 """Exact derivatives of functions of arrays, by tracing what the functions compute."""
 
 from gradlab.autodiff import namespace as _namespace  # noqa: F401  (arrays ask for it)
-from gradlab.autodiff.array import AliasError
+from gradlab.autodiff.alias import AliasError
 from gradlab.autodiff.functions import checkpoint, custom_vjp, primitive, stop_gradient
 from gradlab.autodiff.transforms import (
     grad,

@@ -1,30 +1,26 @@
-"""The traced array, and the graph of nodes that it records.
+"""The traced array, and how what is computed with it is recorded.
 
 An `Array` is a mutable reference to immutable data: ``x[k] = v`` and ``x += v`` rebind it, so that
 what a node has saved never changes. Its data are what one trace less would have computed on: an
 array of a library, or an `Array` of an outer trace (traces nest to any depth).
-
-A node is a tuple, because nothing in Python is made faster; its fields are named below. There is
-no tape: nodes hold their parents, and what is not referred to any more is gone.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from gradlab.autodiff import structural  # noqa: F401  (fills the table, as the next line does)
+from gradlab.autodiff.alias import Alias, Family
 from gradlab.autodiff.elementwise import is_inexact_dtype
-from gradlab.autodiff.rule import INTERNAL, RULES, Rule
+from gradlab.autodiff.node import LEVEL, Node, next_serial
+from gradlab.autodiff.rule import RULES, Rule
 from gradlab.backend import is_array, namespace, snapshot, to_numpy
 
 __all__ = [
-    "AliasError",
     "Array",
-    "Node",
     "apply",
     "below",
     "computed",
@@ -32,16 +28,10 @@ __all__ = [
     "frozen",
     "lift",
     "namespace_source",
-    "new_level",
     "plain",
     "record",
     "traced_at",
 ]
-
-Node = tuple[Any, ...]
-# serial number, level of the trace, rule, which arguments were traced, their nodes, what the
-# pulls need (arguments, then result), options of the call, shape and dtype of the result
-SERIAL, LEVEL, RULE, ARGNUMS, PARENTS, SAVED, OPTIONS, SHAPE, DTYPE = range(9)
 
 # What gives the namespace of traced arrays for that of a library: namespace.py enters it here,
 # for it is written over this module.
@@ -59,36 +49,7 @@ _STANDARD_NAMES = {
     "rint": "round",
 }
 
-_serial = itertools.count(1).__next__  # of nodes and levels: later ones are larger
 _new = object.__new__
-
-
-class AliasError(RuntimeError):
-    """A view, or what it views, was read after the other had been written to."""
-
-
-class _Family:
-    """Arrays that share memory as NumPy's views do; stale once one of them was written to."""
-
-    __slots__ = ("is_stale", "written")
-
-    def __init__(self) -> None:
-        self.is_stale = False
-        self.written: tuple[Array, Array | None, Any] | None = None
-
-
-class _Alias:
-    """Membership of a family: which array this one is a view of, by which key."""
-
-    __slots__ = ("base", "family", "key")
-
-    def __init__(self, family: _Family, base: Array | None = None, key: Any = None) -> None:
-        self.family, self.base, self.key = family, base, key
-
-
-def new_level() -> int:
-    """Open a trace inside all those that are open."""
-    return _serial()
 
 
 def lift(data: Any, level: int) -> Array:
@@ -96,7 +57,7 @@ def lift(data: Any, level: int) -> Array:
     data = frozen(data)
     out = _new(Array)
     out._data, out._alias = data, None
-    out._node = (_serial(), level, None, (), (), (), None, data.shape, data.dtype)
+    out._node = (next_serial(), level, None, (), (), (), None, data.shape, data.dtype, None)
     return out
 
 
@@ -111,51 +72,51 @@ def constant(data: Any) -> Array:
 
 def apply(rule: Rule, operands: Sequence[Any], options: dict[str, Any]) -> Array:
     """Compute a function, and record a node where an operand is traced."""
-    level = -1
-    for x in operands:
-        if type(x) is Array and x._node is not None and x._node[LEVEL] > level:
-            level = x._node[LEVEL]
-    inner, traced = _taken_apart(rule, operands, level)
-    xp = namespace(*inner)
-    result = computed(rule, xp, inner, options)
-    results = result if rule.has_extra else (result,)
-    if not traced or not is_inexact_dtype(results[0].dtype):
-        return constant(results[0])  # whole numbers are steps
-    saved: list[Any] = [None] * (len(inner) + len(results))
-    for k in rule.needed(traced):
-        if k < len(inner):
-            saved[k] = _saved(inner[k], operands[k])
-        else:
-            saved[k] = results[k - len(inner)]
-    return record(
-        results[0], rule, operands, level, traced, tuple(saved), {**rule.defaults, **options}
-    )
-
-
-def computed(rule: Rule, xp: Any, operands: list[Any], options: dict[str, Any]) -> Any:
-    """What the rule's function gives, at the depth of the operands."""
-    if rule.name in INTERNAL and any(type(x) is Array for x in operands):
-        return apply(rule, operands, options)
-    return rule.forward(xp, *([operands] if rule.arity == 0 else operands), **options)
-
-
-def _taken_apart(
-    rule: Rule, operands: Sequence[Any], level: int
-) -> tuple[list[Any], tuple[int, ...]]:
-    """Operands as `below` has them, and which of them the result depends on."""
-    inner, traced, plans = [], [], rule.plans
+    level, plans = -1, rule.plans
+    inner: list[Any] = []
+    traced: list[int] = []
     for k, x in enumerate(operands):
         if type(x) is not Array:
             inner.append(x)
             continue
         node = x._node
-        data = x._data if x._alias is None else x._read()
-        if node is not None and node[LEVEL] != level:
-            data = frozen(x)
-        elif node is not None and plans[k if rule.arity else 0] is not None:
-            traced.append(k)
-        inner.append(data)
-    return inner, tuple(traced)
+        inner.append(x._data if x._alias is None else x._read())
+        if node is not None:
+            if node[LEVEL] != level and level >= 0:
+                level, inner, traced = _of_many_traces(rule, operands)
+                break
+            level = node[LEVEL]
+            if plans[k if rule.arity else 0] is not None:
+                traced.append(k)
+    xp = namespace(*inner)
+    result = computed(rule, xp, inner, options)
+    results = result if rule.has_extra else (result,)
+    value = results[0]
+    if not traced or ("dtype" in rule.defaults and not is_inexact_dtype(value.dtype)):
+        return constant(value)  # whole numbers are steps
+    argnums, n = tuple(traced), len(inner)
+    saved: list[Any] = [None] * (n + len(results))
+    for k in rule.needed(argnums):
+        saved[k] = _saved(inner[k], operands[k]) if k < n else results[k - n]
+    if rule.defaults:
+        options = {**rule.defaults, **options}
+    return record(value, rule, operands, level, argnums, tuple(saved), options, xp)
+
+
+def computed(rule: Rule, xp: Any, operands: list[Any], options: dict[str, Any]) -> Any:
+    """What the rule's function gives, at the depth of the operands."""
+    if rule.is_internal and any(type(x) is Array for x in operands):
+        return apply(rule, operands, options)
+    return rule.forward(xp, *([operands] if rule.arity == 0 else operands), **options)
+
+
+def _of_many_traces(rule: Rule, operands: Sequence[Any]) -> tuple[int, list[Any], list[int]]:
+    """Innermost of the operands' traces, the operands as `below` has them, and which are its."""
+    level = max(x._node[LEVEL] for x in operands if type(x) is Array and x._node is not None)
+    traced = [
+        k for k in traced_at(operands, level) if rule.plans[k if rule.arity else 0] is not None
+    ]
+    return level, [below(x, level) for x in operands], traced
 
 
 def record(
@@ -166,13 +127,15 @@ def record(
     argnums: tuple[int, ...],
     saved: tuple[Any, ...],
     options: Any,
+    xp: Any,
 ) -> Array:
     """Array of a result that depends on the operands `argnums`, under a node of its own."""
     out = _new(Array)
     out._data, out._alias = result, None
     parents = tuple([operands[k]._node for k in argnums])
-    fields = (rule, argnums, parents, saved, options, result.shape, result.dtype)
-    out._node = (_serial(), level, *fields)
+    shape, dtype = result.shape, result.dtype
+    serial = next_serial()
+    out._node = (serial, level, rule, argnums, parents, saved, options, shape, dtype, xp)
     return out
 
 
@@ -215,6 +178,7 @@ def _binary(name: str, op: Callable[[Any, Any], Any]) -> Callable[[Array, Any], 
     keep_a, keep_b, keep_y = (k in needed for k in range(3))
     left_a, left_b, left_y = (k in needed_left for k in range(3))
     numbers = (float, int)
+    asks = any("xp" in plan for plan in rule.plans if plan is not None)  # pulls for a namespace
 
     def operate(self: Array, other: Any) -> Array:
         node = self._node
@@ -228,8 +192,9 @@ def _binary(name: str, op: Callable[[Any, Any], Any]) -> Callable[[Array, Any], 
                     out = _new(Array)
                     out._data, out._alias = y, None
                     saved = (a if keep_a else None, b if keep_b else None, y if keep_y else None)
-                    fields = (rule, both, (node, theirs), saved, None, y.shape, y.dtype)
-                    out._node = (_serial(), node[LEVEL], *fields)
+                    xp = namespace(a, b) if asks else None
+                    fields = (rule, both, (node, theirs), saved, None, y.shape, y.dtype, xp)
+                    out._node = (next_serial(), node[LEVEL], *fields)
                     return out
             elif kind in numbers:
                 a = self._data
@@ -237,8 +202,9 @@ def _binary(name: str, op: Callable[[Any, Any], Any]) -> Callable[[Array, Any], 
                 out = _new(Array)
                 out._data, out._alias = y, None
                 saved = (a if left_a else None, other if left_b else None, y if left_y else None)
-                one = (rule, left, (node,), saved, None, y.shape, y.dtype)
-                out._node = (_serial(), node[LEVEL], *one)
+                xp = namespace(a) if asks else None
+                one = (rule, left, (node,), saved, None, y.shape, y.dtype, xp)
+                out._node = (next_serial(), node[LEVEL], *one)
                 return out
         if not _is_operand(other):
             return NotImplemented
@@ -247,11 +213,37 @@ def _binary(name: str, op: Callable[[Any, Any], Any]) -> Callable[[Array, Any], 
     return operate
 
 
-def _reflected(name: str) -> Callable[[Array, Any], Array]:
+def _reflected(name: str, op: Callable[[Any, Any], Any]) -> Callable[[Array, Any], Array]:
+    """Operator of the class for what stands left of it; a number takes the short way."""
     rule = RULES[name]
+    right, needed = (1,), rule.needed((1,))
+    keep_a, keep_b, keep_y = (k in needed for k in range(3))
 
     def operate(self: Array, other: Any) -> Array:
+        node = self._node
+        if node is not None and self._alias is None and type(other) in (float, int):
+            b = self._data
+            y = op(other, b)
+            saved = (other if keep_a else None, b if keep_b else None, y if keep_y else None)
+            return record(y, rule, (None, self), node[LEVEL], right, saved, None, namespace(b))
         return apply(rule, (other, self), {}) if _is_operand(other) else NotImplemented
+
+    return operate
+
+
+def _unary(name: str, op: Callable[[Any], Any]) -> Callable[[Array], Array]:
+    """Operator of the class on one array, by the short way where it is traced."""
+    rule = RULES[name]
+    keep_a, keep_y = (k in rule.needed((0,)) for k in (0, 1))
+
+    def operate(self: Array) -> Array:
+        node = self._node
+        if node is not None and self._alias is None:
+            a = self._data
+            y = op(a)
+            saved = (a if keep_a else None, y if keep_y else None)
+            return record(y, rule, (self,), node[LEVEL], (0,), saved, None, namespace(a))
+        return apply(rule, (self,), {})
 
     return operate
 
@@ -297,7 +289,7 @@ class Array:
     """
 
     __slots__ = ("_alias", "_data", "_node")
-    _alias: _Alias | None
+    _alias: Alias | None
     _data: Any
     _node: Node | None
     __array_priority__ = 1000.0  # NumPy and CuPy leave mixed operators to this class
@@ -440,12 +432,12 @@ class Array:
     __truediv__ = _binary("divide", operator.truediv)
     __pow__ = _binary("pow", operator.pow)
     __mod__ = _binary("remainder", operator.mod)
-    __radd__ = _reflected("add")
-    __rsub__ = _reflected("subtract")
-    __rmul__ = _reflected("multiply")
-    __rtruediv__ = _reflected("divide")
-    __rpow__ = _reflected("pow")
-    __rmod__ = _reflected("remainder")
+    __radd__ = _reflected("add", operator.add)
+    __rsub__ = _reflected("subtract", operator.sub)
+    __rmul__ = _reflected("multiply", operator.mul)
+    __rtruediv__ = _reflected("divide", operator.truediv)
+    __rpow__ = _reflected("pow", operator.pow)
+    __rmod__ = _reflected("remainder", operator.mod)
 
     def __matmul__(self, other: Any) -> Array:
         if not is_array(other):
@@ -457,14 +449,9 @@ class Array:
     def __rmatmul__(self, other: Any) -> Array:
         return self.__array_namespace__().matmul(other, self) if is_array(other) else NotImplemented
 
-    def __neg__(self) -> Array:
-        return apply(RULES["negative"], (self,), {})
-
-    def __pos__(self) -> Array:
-        return apply(RULES["positive"], (self,), {})
-
-    def __abs__(self) -> Array:
-        return apply(RULES["abs"], (self,), {})
+    __neg__ = _unary("negative", operator.neg)
+    __pos__ = _unary("positive", operator.pos)
+    __abs__ = _unary("abs", operator.abs)
 
     __iadd__ = _in_place(operator.add)
     __isub__ = _in_place(operator.sub)
@@ -507,18 +494,13 @@ class Array:
         if result is self:
             return result
         if self._alias is None:
-            self._alias = _Alias(_Family())
-        result._alias = _Alias(self._alias.family, self, key)
+            self._alias = Alias(Family())
+        result._alias = Alias(self._alias.family, self, key)
         return result
 
     def _read(self) -> Any:
-        if self._alias is not None and self._alias.family.is_stale:
-            msg = (
-                "this array shares memory with one that was written to since, as NumPy's views do, "
-                "and a traced array cannot follow: write through one name only, such as "
-                "`y[0, 1] = v` for `y[0][1] = v`, or take a copy first, xp.asarray(x, copy=True)"
-            )
-            raise AliasError(msg)
+        if self._alias is not None:
+            self._alias.check()
         return self._data
 
     def _plain_key(self, key: Any) -> Any:

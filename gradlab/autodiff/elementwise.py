@@ -42,9 +42,10 @@ def _is_complex(_: type, dtype: Any) -> bool:  # by type first: libraries dislik
 
 def conj(x: Any) -> Any:
     """Conjugate of an array or number; a real one is returned as it is."""
-    if _is_number(x):
+    dtype = getattr(x, "dtype", None)
+    if dtype is None:
         return x.conjugate()
-    return namespace(x).conj(x) if is_complex_dtype(x.dtype) else x
+    return namespace(x).conj(x) if is_complex_dtype(dtype) else x
 
 
 def _unit(xp: Any, x: Any) -> Any:

@@ -9,26 +9,28 @@ from typing import Any
 
 from gradlab import tree
 from gradlab.autodiff.array import (
-    ARGNUMS,
-    LEVEL,
-    OPTIONS,
-    PARENTS,
-    SAVED,
-    SHAPE,
     Array,
-    Node,
     apply,
     below,
     constant,
     frozen,
     lift,
-    new_level,
     plain,
     record,
     traced_at,
 )
 from gradlab.autodiff.elementwise import is_inexact_dtype
 from gradlab.autodiff.graph import pull
+from gradlab.autodiff.node import (
+    ARGNUMS,
+    LEVEL,
+    OPTIONS,
+    PARENTS,
+    SAVED,
+    SHAPE,
+    Node,
+    next_serial,
+)
 from gradlab.autodiff.rule import Kind, Rule
 from gradlab.backend import is_array, namespace, snapshot
 
@@ -145,7 +147,7 @@ def custom_vjp(
         if not is_inexact_dtype(value.dtype):
             return constant(value)
         traced = tuple(traced_at(args, level))
-        return record(value, rule, args, level, traced, (), (saved, len(args)))
+        return record(value, rule, args, level, traced, (), (saved, len(args)), None)
 
     return call
 
@@ -188,7 +190,7 @@ def checkpoint(f: Callable[..., Any], /) -> Callable[..., Any]:
         if not is_inexact_dtype(value.dtype):
             return constant(value)
         traced = tuple(traced_at(args, level))
-        return record(value, rule, args, level, traced, (value,), inner)
+        return record(value, rule, args, level, traced, (value,), inner, None)
 
     return call
 
@@ -228,7 +230,7 @@ class _Checkpoint:
         self.name, self.f = name, f
 
     def cotangents(self, node: Node, g: Any) -> list[Any]:
-        level = new_level()
+        level = next_serial()
         inner = list(node[OPTIONS])
         for i in node[ARGNUMS]:
             inner[i] = lift(inner[i], level)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 
-from gradlab.autodiff.array import (
+from gradlab.autodiff.array import Array, apply, computed, constant, lift
+from gradlab.autodiff.elementwise import conj, is_complex_dtype
+from gradlab.autodiff.node import (
     ARGNUMS,
     DTYPE,
     LEVEL,
@@ -15,16 +18,11 @@ from gradlab.autodiff.array import (
     SAVED,
     SERIAL,
     SHAPE,
-    Array,
+    XP,
     Node,
-    apply,
-    computed,
-    constant,
-    lift,
-    new_level,
+    next_serial,
 )
-from gradlab.autodiff.elementwise import conj, is_complex_dtype
-from gradlab.autodiff.rule import RULES, Rule
+from gradlab.autodiff.rule import RULES, TOOLS, Rule
 from gradlab.backend import namespace
 
 __all__ = ["pull", "push"]
@@ -37,62 +35,85 @@ def pull(
     pending: dict[int, Any] = {}
     for node, g in results:
         _deliver(pending, node, g)
-    nodes = _reachable([node for node, _ in results])
-    order = sorted(nodes)
-    while order:  # the last one first; what is done with is let go of
-        node = nodes.pop(order.pop())
-        if node[RULE] is not None:
-            cotangents = _cotangents(node, pending.pop(node[SERIAL]), nan_safe=nan_safe)
-            for parent, cotangent in zip(node[PARENTS], cotangents, strict=True):
-                _deliver(pending, parent, cotangent)
-    return [pending.get(node[SERIAL]) for node in targets]  # only leaves are left
+    nodes = _in_order([node for node, _ in results])
+    while nodes:  # the last one first; what is done with is let go of
+        node = nodes.pop()
+        if node[RULE] is None:
+            continue
+        g = pending.pop(node[SERIAL])
+        if g.shape != node[SHAPE] and not _is_diagonal(node):
+            g = _widened(g, node)
+        cotangents = _cotangents(node, g, nan_safe=nan_safe)
+        for parent, g in zip(node[PARENTS], cotangents, strict=True):
+            _deliver(pending, parent, g)
+    found = [pending.get(node[SERIAL]) for node in targets]  # only leaves are left
+    return [
+        g if g is None or g.shape == node[SHAPE] else _widened(g, node)
+        for g, node in zip(found, targets, strict=True)
+    ]
 
 
 def push(tangents: Iterable[tuple[Node, Any]], results: Sequence[Node]) -> list[Any]:
     """Carry tangents of leaves forward to the results; None where a result has no part in them."""
     known = {node[SERIAL]: t for node, t in tangents}
-    nodes = _reachable(results)
-    for serial in sorted(nodes):
-        node = nodes[serial]
+    for node in _in_order(results):
         ts = [known.get(parent[SERIAL]) for parent in node[PARENTS]]
         if any(t is not None for t in ts):
             known[node[SERIAL]] = _cast(_pushed(node, ts), node[DTYPE])
     return [known.get(node[SERIAL]) for node in results]
 
 
-def _reachable(starts: Iterable[Node]) -> dict[int, Node]:
-    nodes: dict[int, Node] = {}
+def _in_order(starts: Iterable[Node]) -> list[Node]:
+    """Nodes that the given ones are computed from, and these, in the order of their making."""
+    found: dict[int, Node] = {}
     stack = list(starts)
     while stack:
         node = stack.pop()
-        if node[SERIAL] not in nodes:
-            nodes[node[SERIAL]] = node
+        if node[SERIAL] not in found:
+            found[node[SERIAL]] = node
             stack.extend(node[PARENTS])
-    return nodes
+    return sorted(found.values(), key=itemgetter(SERIAL))
 
 
 def _deliver(pending: dict[int, Any], node: Node, g: Any) -> None:
-    if g.shape != node[SHAPE] or g.dtype != node[DTYPE]:
-        g = _fitted(g, node)
+    if g.shape != node[SHAPE]:
+        g = _summed(g, node[SHAPE])
+    if g.dtype != node[DTYPE]:
+        g = _cast(g, node[DTYPE])
     serial = node[SERIAL]
     pending[serial] = pending[serial] + g if serial in pending else g
 
 
-def _fitted(g: Any, node: Node) -> Any:
-    """Cotangent in the shape and dtype of what it belongs to."""
-    if g.shape != node[SHAPE]:
-        g = _summed(g, node[SHAPE])
-    return _cast(g, node[DTYPE])
-
-
 def _summed(g: Any, shape: tuple[int, ...]) -> Any:
-    """Sum a cotangent over the axes that broadcasting had added or widened."""
+    """Sum a cotangent over the axes that broadcasting had added or widened.
+
+    It may stay narrower than `shape`, with 1 for a length: elements that are equal there.
+    """
+    added = len(g.shape) - len(shape)
+    axes = tuple(range(added))
+    if 1 in shape:
+        axes += tuple(
+            k for k, n in enumerate(g.shape) if k >= added and n != 1 and shape[k - added] == 1
+        )
+    if not axes:
+        return g
     xp = namespace(g)
-    added = g.ndim - len(shape)
-    axes = tuple(
-        k for k, n in enumerate(g.shape) if k < added or (shape[k - added] == 1 and n != 1)
-    )
-    return xp.reshape(xp.sum(g, axis=axes, keepdims=True), shape)
+    if len(axes) == added:
+        return xp.sum(g, axis=axes)
+    g = xp.sum(g, axis=axes, keepdims=True)
+    return xp.reshape(g, g.shape[added:]) if added else g
+
+
+def _is_diagonal(node: Node) -> bool:
+    """Whether a cotangent may go on as narrow as it came: each element depends on its own."""
+    rule, shape = node[RULE], node[SHAPE]
+    if not isinstance(rule, Rule) or rule.kind != "elementwise":
+        return False
+    return all(parent[SHAPE] == shape for parent in node[PARENTS])
+
+
+def _widened(g: Any, node: Node) -> Any:
+    return namespace(g).broadcast_to(g, node[SHAPE])
 
 
 def _cast(g: Any, dtype: Any) -> Any:
@@ -105,49 +126,21 @@ def _cast(g: Any, dtype: Any) -> Any:
 
 
 def _cotangents(node: Node, g: Any, *, nan_safe: bool = False) -> list[Any]:
+    """Cotangents of the traced arguments of a node, in shapes that may still be too wide."""
     rule = node[RULE]
     if not isinstance(rule, Rule):
         return rule.cotangents(node, g)
-    saved = node[SAVED]
-    xp = _namespace_within(g, saved)
+    saved, options = node[SAVED], node[OPTIONS]
+    xp = namespace(g) if type(g) is Array or node[XP] is None else node[XP]
     found = []
     for i, parent in zip(node[ARGNUMS], node[PARENTS], strict=True):
-        k = i if rule.arity else 0
-        short = rule.short[k]
-        if short is not None:
-            cotangent = short(xp, g, saved)
-        else:
-            cotangent = rule.pulls[k](*_arguments(node, g, xp, i, parent))
+        cotangent = rule.call_of(i)(xp, g, saved, options, parent, i)
         if nan_safe and rule.kind == "elementwise":
-            harmful = (g == 0) & ~xp.isfinite(cotangent)  # elsewhere, it has derivatives itself
-            cotangent = xp.where(harmful, xp.zeros_like(cotangent), cotangent)
+            both = namespace(g, cotangent)
+            harmful = (g == 0) & ~both.isfinite(cotangent)  # elsewhere, it has derivatives itself
+            cotangent = both.where(harmful, both.zeros_like(cotangent), cotangent)
         found.append(cotangent)
     return found
-
-
-def _namespace_within(g: Any, saved: tuple[Any, ...]) -> Any:
-    """Namespace of cotangents and saved values: that of an outer trace where one is traced."""
-    if type(g) is not Array:
-        for x in (*saved, *saved[-1]) if saved and type(saved[-1]) is tuple else saved:
-            if type(x) is Array:
-                return x.__array_namespace__()
-    return namespace(g)
-
-
-def _arguments(node: Node, g: Any, xp: Any, i: int, parent: Node) -> list[Any]:
-    rule, saved = node[RULE], node[SAVED]
-    values = []
-    for name in rule.plans[i if rule.arity else 0]:
-        if type(name) is int:
-            values.append(saved[name])
-        elif name == "g":
-            values.append(g)
-        elif name == "xp":
-            values.append(xp)
-        else:
-            more = {"shape": parent[SHAPE], "dtype": parent[DTYPE], "i": i, **_TOOLS}
-            values.append(more[name] if name in more else node[OPTIONS][name])
-    return values
 
 
 def _call(name: str, *operands: Any, **options: Any) -> Any:
@@ -159,12 +152,12 @@ def _call(name: str, *operands: Any, **options: Any) -> Any:
 
 def _through(f: Callable[[Any, Any], Any], a: Any, g: Any) -> Any:
     """Cotangent of `a` under ``f(xp, a)``, by a trace of its own."""
-    lifted = lift(a, new_level())
+    lifted = lift(a, next_serial())
     result = f(lifted.__array_namespace__(), lifted)
     return pull([(_node_of(result), g)], [_node_of(lifted)])[0]
 
 
-_TOOLS = {"call": _call, "through": _through}
+TOOLS.update(call=_call, through=_through)
 
 
 def _pushed(node: Node, ts: list[Any]) -> Any:
@@ -180,7 +173,7 @@ def _pushed(node: Node, ts: list[Any]) -> Any:
         i, parent = node[ARGNUMS][k], node[PARENTS][k]
         if kind == "elementwise":
             wide = conj(xp.broadcast_to(t, node[SHAPE]))
-            part = conj(rule.pulls[i](*_arguments(node, wide, xp, i, parent)))
+            part = conj(rule.call_of(i)(xp, wide, node[SAVED], node[OPTIONS], parent, i))
         elif kind == "bilinear":
             operands = [node[SAVED][0], node[SAVED][1]]
             operands[i] = t
@@ -213,9 +206,10 @@ def _pushed_linear(node: Node, ts: list[Any]) -> Any:
 def _transposed(node: Node, k: int, t: Any, xp: Any) -> Any:
     """Push by transposing the pull, which is linear in its cotangent."""
     zero = xp.zeros(node[SHAPE], dtype=node[DTYPE], device=t.device)
-    lifted = lift(zero, new_level())
+    lifted = lift(zero, next_serial())
     parent = node[PARENTS][k]
-    pulled = constant(_fitted(_cotangents(node, lifted)[k], parent))
+    pulled = _summed(_cotangents(node, lifted)[k], parent[SHAPE])
+    pulled = constant(_cast(_widened(pulled, parent), parent[DTYPE]))
     if pulled._node is None or pulled._node[LEVEL] != _node_of(lifted)[LEVEL]:
         return zero
     return pull([(pulled._node, t)], [_node_of(lifted)])[0]

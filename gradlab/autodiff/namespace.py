@@ -11,16 +11,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from gradlab.autodiff.array import (
-    LEVEL,
-    Array,
-    apply,
-    constant,
-    namespace_source,
-    plain,
-    record,
-)
+from gradlab.autodiff.array import Array, apply, constant, namespace_source, plain, record
 from gradlab.autodiff.elementwise import is_complex_dtype, is_inexact_dtype
+from gradlab.autodiff.node import LEVEL
 from gradlab.autodiff.rule import DISCRETE, RULES, Rule
 from gradlab.backend import is_array, namespace, snapshot
 
@@ -158,7 +151,7 @@ def _recording_one(rule: Rule, inner: Any) -> Callable[..., Any]:
             if type(a) is not Array:
                 y = inner(a)
                 saved = (a if keep_a else None, y if keep_y else None)
-                return record(y, rule, (x,), x._node[LEVEL], (0,), saved, {})
+                return record(y, rule, (x,), x._node[LEVEL], (0,), saved, {}, namespace(a))
         return apply(rule, (x,), {})
 
     function.__name__ = function.__qualname__ = rule.name

@@ -33,13 +33,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-__all__ = ["DISCRETE", "INTERNAL", "RULES", "Kind", "Rule", "discrete", "rule"]
+from gradlab.autodiff.node import DTYPE, SHAPE
+
+__all__ = ["DISCRETE", "RULES", "TOOLS", "Kind", "Rule", "discrete", "rule"]
 
 Kind = Literal["elementwise", "linear", "bilinear", "other"]
 Pull = Callable[..., Any]
+Call = Callable[[Any, Any, tuple[Any, ...], Any, Any, int], Any]
 
-_ARRAYS, _RESULTS = "abc", "ye"
-SPECIAL = ("g", "xp", "shape", "dtype", "i", "call", "through")
+_ARRAYS, _RESULTS, _TOOLS = "abc", "ye", ("call", "through")
+_SPECIAL = ("g", "xp", "shape", "dtype", "i", *_TOOLS)
+_INTERNAL = ("power_log", "root", "scatter")
+
+# What pulls call `call` and `through`: graph.py enters them, for it is written over this module.
+TOOLS: dict[str, Callable[..., Any]] = {}
 
 
 class Rule:
@@ -53,11 +60,18 @@ class Rule:
         ``other``: pushed by transposing the pull.
     arity : int
         Array arguments, the first positional ones; 0 for one sequence of arrays.
+    plans : tuple
+        What each pull names: indices of what is saved (arguments, then results), or names; None
+        where there is no pull.
+    defaults : dict
+        Options of `forward`, with their default values.
+    is_internal : bool
+        No namespace has the function: what it computes is a step at every depth of traces.
     """
 
     __slots__ = (
-        *("_needed", "arity", "defaults", "forward", "has_extra", "kind", "name", "needs"),
-        *("plans", "pulls", "short"),
+        *("_calls", "_needed", "arity", "defaults", "forward", "has_extra", "is_internal"),
+        *("kind", "name", "plans", "pulls"),
     )
 
     def __init__(
@@ -65,22 +79,16 @@ class Rule:
     ) -> None:
         self.name = name
         self.kind: Kind = kind
-        self.pulls: tuple[Any, ...] = pulls
-        self._needed: dict[tuple[int, ...], frozenset[int]] = {}
+        self.pulls = pulls
         self.forward = forward
+        self.is_internal = name in _INTERNAL
         self.arity = 0 if "arrays" in _parameters(forward) else len(pulls)
         options = _parameters(forward)[2 if self.arity == 0 else 1 + len(pulls) :]
         self.defaults = dict.fromkeys(options) | (forward.__kwdefaults__ or {})
         self.plans = tuple(None if pull is None else self._plan(pull) for pull in pulls)
-        self.short = tuple(
-            None if plan is None else _short(pull, plan)
-            for pull, plan in zip(pulls, self.plans, strict=True)
-        )
         self.has_extra = any("e" in _parameters(pull) for pull in pulls if pull is not None)
-        self.needs = tuple(
-            frozenset() if plan is None else frozenset(t for t in plan if isinstance(t, int))
-            for plan in self.plans
-        )
+        self._needed: dict[tuple[int, ...], tuple[int, ...]] = {}
+        self._calls: list[Call | None] = [None] * len(pulls)
 
     def _plan(self, pull: Pull) -> tuple[int | str, ...]:
         """Where each parameter of `pull` comes from: an index of what is saved, or a name."""
@@ -90,36 +98,42 @@ class Rule:
                 plan.append(_ARRAYS.index(name))
             elif name in _RESULTS:
                 plan.append(max(self.arity, 1) + _RESULTS.index(name))
-            elif name in SPECIAL or name in self.defaults:
+            elif name in _SPECIAL or name in self.defaults:
                 plan.append(name)
             else:
                 msg = f"rule {self.name!r}: {name!r} of a pull is neither saved nor an option"
                 raise TypeError(msg)
         return tuple(plan)
 
-    def needed(self, argnums: tuple[int, ...]) -> frozenset[int]:
-        """Indices of what the pulls of these arguments use: arguments, then the result."""
+    def needed(self, argnums: tuple[int, ...]) -> tuple[int, ...]:
+        """Indices of what the pulls of these arguments use: arguments, then the results."""
         found = self._needed.get(argnums)
         if found is None:
-            found = frozenset().union(*(self.needs[0 if self.arity == 0 else i] for i in argnums))
-            self._needed[argnums] = found
+            plans = [self.plans[0 if self.arity == 0 else i] for i in argnums]
+            used = {k for plan in plans for k in plan or () if isinstance(k, int)}
+            found = self._needed[argnums] = tuple(sorted(used))
         return found
 
+    def call_of(self, i: int) -> Call:
+        """Pull of the i-th argument as ``call(xp, g, saved, options, parent, i)``."""
+        k = i if self.arity else 0
+        call = self._calls[k]
+        if call is None:
+            call = self._calls[k] = _compiled(self.pulls[k], self.plans[k])
+        return call
 
-def _short(pull: Any, plan: tuple[int | str, ...]) -> Callable[..., Any] | None:
-    """``short(xp, g, saved)`` for a pull of one of the common plans: a call without a list."""
-    match plan:
-        case ("g",):
-            return lambda xp, g, saved: pull(g)
-        case ("g", int(i)):
-            return lambda xp, g, saved: pull(g, saved[i])
-        case ("xp", "g"):
-            return lambda xp, g, saved: pull(xp, g)
-        case ("xp", "g", int(i)):
-            return lambda xp, g, saved: pull(xp, g, saved[i])
-        case ("xp", "g", int(i), int(j)):
-            return lambda xp, g, saved: pull(xp, g, saved[i], saved[j])
-    return None
+
+def _compiled(pull: Pull | None, plan: tuple[int | str, ...] | None) -> Call:
+    """Function that hands a pull what it names: written out, it costs one call and no list."""
+    places = {"g": "g", "xp": "xp", "i": "i"} | {name: f"tools[{name!r}]" for name in _TOOLS}
+    places |= {"shape": f"parent[{SHAPE}]", "dtype": f"parent[{DTYPE}]"}
+    given = [
+        f"saved[{name}]" if isinstance(name, int) else places.get(name, f"options[{name!r}]")
+        for name in plan or ()
+    ]
+    source = f"lambda xp, g, saved, options, parent, i: pull({', '.join(given)})"
+    call: Call = eval(source, {"pull": pull, "tools": TOOLS})  # noqa: S307  (names from the table)
+    return call
 
 
 def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
@@ -129,9 +143,6 @@ def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
 
 
 RULES: dict[str, Rule] = {}
-
-# Rules of functions that no namespace has: what they compute is a step at every depth of traces.
-INTERNAL = frozenset({"power_log", "root", "scatter"})
 
 # Functions whose result does not change under small changes of their arguments: truth values,
 # integers and steps. They give constants, and no cotangent comes back.

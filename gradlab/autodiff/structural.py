@@ -25,11 +25,11 @@ def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
 
 
 def _widen(xp: Any, g: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:  # noqa: FBT001
-    """Result of a reduction, or its cotangent, back in the shape of what was reduced."""
-    if not keepdims:
-        axes = axes_of(axis, len(shape))
-        g = xp.reshape(g, tuple(1 if k in axes else n for k, n in enumerate(shape)))
-    return xp.broadcast_to(g, shape)
+    """Result of a reduction of `shape`, or its cotangent, with 1 for the lengths reduced."""
+    if keepdims:
+        return g
+    axes = axes_of(axis, len(shape))
+    return xp.reshape(g, tuple(1 if k in axes else n for k, n in enumerate(shape)))
 
 
 def _count(shape: tuple[int, ...], axis: Any, correction: float = 0) -> float:
@@ -38,8 +38,8 @@ def _count(shape: tuple[int, ...], axis: Any, correction: float = 0) -> float:
 
 def _extreme(xp: Any, g: Any, a: Any, y: Any, axis: Any, keepdims: bool) -> Any:  # noqa: FBT001
     ties = xp.astype(a == _widen(xp, y, a.shape, axis, keepdims), a.dtype)
-    shared = xp.sum(ties, axis=axis, keepdims=keepdims)
-    return _widen(xp, g / shared, a.shape, axis, keepdims) * ties
+    shared = xp.sum(ties, axis=axis, keepdims=True)
+    return (_widen(xp, g, a.shape, axis, keepdims) / shared) * ties
 
 
 def _deviation(xp: Any, a: Any, axis: Any) -> Any:
@@ -294,8 +294,8 @@ rule(
 rule(
     "matmul",
     "bilinear",
-    lambda xp, g, b: g @ conj(xp.matrix_transpose(b)),
-    lambda xp, g, a: conj(xp.matrix_transpose(a)) @ g,
+    lambda g, b: g @ conj(b.mT),
+    lambda g, a: conj(a.mT) @ g,
     forward=lambda xp, a, b: a @ b,
 )
 

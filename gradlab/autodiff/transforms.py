@@ -12,18 +12,10 @@ from functools import wraps
 from typing import Any
 
 from gradlab import tree
-from gradlab.autodiff.array import (
-    LEVEL,
-    Array,
-    Node,
-    constant,
-    frozen,
-    lift,
-    new_level,
-    plain,
-)
+from gradlab.autodiff.array import Array, constant, frozen, lift, plain
 from gradlab.autodiff.elementwise import is_complex_dtype, is_inexact_dtype
 from gradlab.autodiff.graph import pull, push
+from gradlab.autodiff.node import LEVEL, Node, next_serial
 from gradlab.backend import ensure_array, fresh, is_array, namespace
 
 __all__ = [
@@ -43,7 +35,7 @@ class _Trace:
     """A call of f with some of its arguments lifted, and what it gave."""
 
     def __init__(self, x: tree.Tree, called: str = "x") -> None:
-        self.level = new_level()
+        self.level = level = next_serial()
         leaves, self.build = tree.flatten(x)
         if not leaves:
             msg = f"`{called}` must hold at least one array: got {x!r}"
@@ -55,13 +47,14 @@ class _Trace:
             names = tuple(name for name, _ in tree.items(x, called))
             namespace(*leaves, names=names)
             raise
+        lifted = []
         for k, leaf in enumerate(leaves):
             if not is_inexact_dtype(leaf.dtype):
                 raise TypeError(_not_floating(list(tree.items(x, called))[k][0], leaf))
-        self.lifted = [lift(leaf, self.level) for leaf in leaves]
-        self.inner = [leaf._data for leaf in self.lifted]
-        self.nodes = [node for leaf in self.lifted if (node := leaf._node) is not None]
-        self.argument = self.build(self.lifted)
+            lifted.append(lift(leaf, level))
+        self.inner = [leaf._data for leaf in lifted]
+        self.nodes: list[Any] = [leaf._node for leaf in lifted]
+        self.argument = self.build(lifted)
 
     def output(self, result: Any, what: str) -> tuple[Any, Node | None]:
         """Inner value of an output of f, and its node if it depends on the argument."""
@@ -165,34 +158,44 @@ def value_and_grad(
     >>> float(value), float(dx), float(dy)
     (12.0, 4.0, 12.0)
     """
-    several = not isinstance(argnums, int)
     numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
 
     @wraps(f)
     def call(*args: Any, **options: Any) -> Any:
-        if not numbers or min(numbers) < -len(args) or max(numbers) >= len(args):
-            msg = f"`argnums` {argnums!r} must be positions of the {len(args)} arguments given"
-            raise ValueError(msg)
-        places = [k % len(args) for k in numbers]
-        if len(set(places)) < len(places):
-            msg = f"`argnums` {argnums!r} names an argument twice"
-            raise ValueError(msg)
-        one = None if several else places[0]
-        x = {k: args[k] for k in places} if one is None else args[one]
-        trace = _Trace(x, "arguments" if one is None else f"argument {one}")
-        lifted = trace.argument if one is None else {one: trace.argument}
+        places = _places(argnums, numbers, len(args))
+        if isinstance(argnums, int):
+            k = places[0]
+            trace = _Trace(args[k], f"argument {k}")
+            lifted = {k: trace.argument}
+        else:
+            trace = _Trace({k: args[k] for k in places}, "arguments")
+            lifted = trace.argument
         arguments = [lifted[k] if k in lifted else _constants(x) for k, x in enumerate(args)]
-        result = f(*arguments, **{name: _constants(x) for name, x in options.items()})
+        if options:
+            options = {name: _constants(x) for name, x in options.items()}
+        result = f(*arguments, **options)
         if has_aux:
             result, aux = result
         value, node = trace.scalar(result)
         gradient = trace.build(trace.pulled(node, _ones_like(value), nan_safe=nan_safe))
-        if several:
+        if not isinstance(argnums, int):
             gradient = tuple(gradient[k] for k in places)
         value = _own([value], [value], ())[0]
         return ((value, _unwrapped(aux, trace.level)), gradient) if has_aux else (value, gradient)
 
     return call
+
+
+def _places(argnums: int | Sequence[int], numbers: tuple[int, ...], count: int) -> list[int]:
+    """Which of `count` arguments are differentiated in, none of them twice."""
+    if not numbers or min(numbers) < -count or max(numbers) >= count:
+        msg = f"`argnums` {argnums!r} must be positions of the {count} arguments given"
+        raise ValueError(msg)
+    places = [k % count for k in numbers]
+    if len(set(places)) < len(places):
+        msg = f"`argnums` {argnums!r} names an argument twice"
+        raise ValueError(msg)
+    return places
 
 
 def grad(
@@ -376,9 +379,9 @@ def _not_floating(name: str, x: Any) -> str:
 
 def _constants(x: Any) -> Any:
     """Arrays of a tree as constants of their namespace; everything else as it is."""
-    if tree.is_tree(x):
-        return tree.map(_constants, x)
-    return frozen(constant(x)) if is_array(x) else x
+    if is_array(x):
+        return frozen(x) if type(x) is Array else constant(x)
+    return tree.map(_constants, x) if tree.is_tree(x) else x
 
 
 def _unwrapped(x: Any, level: int) -> Any:

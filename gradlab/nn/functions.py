@@ -22,6 +22,7 @@ __all__ = [
     "softmax",
     "softmax_cross_entropy",
     "tanh",
+    "two_layer_loss_and_gradient",
 ]
 
 
@@ -30,37 +31,54 @@ def _sigmoid_of(xp: Namespace, a: Array) -> Array:
         return 1 / (1 + xp.exp(-a))
 
 
-def _weights_cotangent(xp: Namespace, g: Array, a: Array) -> Array:
-    return xp.matrix_transpose(a) @ g if a.ndim > 1 else a[:, None] * g[None, :]
+def _weights_cotangent(g: Array, a: Array) -> Array:
+    return a.mT @ g if a.ndim > 1 else a[:, None] * g[None, :]
+
+
+def _biases_cotangent(xp: Namespace, g: Array) -> Array:
+    return _ones(xp, g.shape[0], g) @ g if g.ndim > 1 else g
+
+
+def _sigmoid_cotangent(g: Array, y: Array) -> Array:
+    return g * (y * (1 - y))
+
+
+def _ones(xp: Namespace, n: int, like: Array) -> Array:
+    """Ones to take sums with: a product with them takes NumPy a third of the time of its sum."""
+    return xp.ones((n,), dtype=like.dtype, device=like.device)
+
+
+def _rows_of(a: Array) -> int:
+    return a.shape[0] if a.ndim > 1 else 1
 
 
 def _cross_entropy_of(xp: Namespace, a: Array, b: Array) -> tuple[Array, tuple[Array, Array]]:
     """Loss, and for its cotangents minus the logarithm of the probabilities, and these."""
     z = a - xp.max(a, axis=-1, keepdims=True)
     e = xp.exp(z)
-    total = xp.sum(e, axis=-1, keepdims=True)
+    total = (e @ _ones(xp, z.shape[-1], z))[..., None]
     minus_log_p = xp.log(total) - z
-    loss = xp.asarray(xp.sum(b * minus_log_p) / (a.shape[0] if a.ndim > 1 else 1))
+    loss = xp.asarray(xp.sum(b * minus_log_p) / _rows_of(a))
     return loss, (minus_log_p, e / total)
 
 
-def _logits_cotangent(xp: Namespace, g: Array, b: Array, e: tuple[Array, Array]) -> Array:
+def _logits_cotangent(xp: Namespace, g: Any, b: Array, e: tuple[Array, Array]) -> Array:
     p = e[1]
-    n = p.shape[0] if p.ndim > 1 else 1
-    return (p * xp.sum(b, axis=-1, keepdims=True) - b) * (g / n)
+    row_sums = (b @ _ones(xp, p.shape[-1], p))[..., None]
+    return (p * row_sums - b) * (g / _rows_of(p))
 
 
 # Fused steps: the cotangents are those of the formulas in the functions' docstrings below.
 _linear = primitive(
     "linear",
     "other",
-    lambda xp, g, b: g @ xp.matrix_transpose(b),
+    lambda g, b: g @ b.mT,
     _weights_cotangent,
-    lambda xp, g: xp.sum(g, axis=0) if g.ndim > 1 else g,
+    _biases_cotangent,
     forward=lambda xp, a, b, c: a @ b + c,
     names=("x", "W", "b"),
 )
-_sigmoid = primitive("sigmoid", "elementwise", lambda g, y: g * (y * (1 - y)), forward=_sigmoid_of)
+_sigmoid = primitive("sigmoid", "elementwise", _sigmoid_cotangent, forward=_sigmoid_of)
 _relu = primitive(
     "relu",
     "elementwise",
@@ -71,9 +89,29 @@ _cross_entropy = primitive(
     "cross_entropy",
     "other",
     _logits_cotangent,
-    lambda g, e: e[0] * (g / (e[0].shape[0] if e[0].ndim > 1 else 1)),
+    lambda g, e: e[0] * (g / _rows_of(e[0])),
     forward=_cross_entropy_of,
 )
+
+
+def two_layer_loss_and_gradient(
+    params: dict[str, Array], x: Array, rows: Array
+) -> tuple[Array, dict[str, Array]]:
+    """Loss of a network of one sigmoid layer, and its gradient: the steps above, in a row.
+
+    To trace them costs more time than some of them take: a fifth of a gradient of 784-50-10.
+    """
+    xp = namespace(*params.values(), x, rows)
+    hidden = _sigmoid_of(xp, x @ params["W1"] + params["b1"])
+    loss, extra = _cross_entropy_of(xp, hidden @ params["W2"] + params["b2"], rows)
+    g = _logits_cotangent(xp, 1.0, rows, extra)
+    g_hidden = _sigmoid_cotangent(g @ params["W2"].mT, hidden)
+    return loss, {
+        "W1": _weights_cotangent(g_hidden, x),
+        "b1": _biases_cotangent(xp, g_hidden),
+        "W2": _weights_cotangent(g, hidden),
+        "b2": _biases_cotangent(xp, g),
+    }
 
 
 def linear(x: Array, W: Array, b: Array, /) -> Array:  # noqa: N803  (the formula's letter)

@@ -12,7 +12,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from gradlab import autodiff, numerical
+from gradlab import numerical
 from gradlab.backend import Array, namespace, to_numpy
 from gradlab.backend.random import Generator, as_generator
 from gradlab.nn.checks import positive_int
@@ -23,17 +23,17 @@ from gradlab.training.history import History
 __all__ = ["Trainable", "fit"]
 
 
-def _by_differences(loss_at: Callable[..., Array]) -> Callable[..., tuple[Array, Any]]:
-    """What `autodiff.value_and_grad` gives, by central differences."""
+def _by_differences(network: Trainable) -> Callable[..., tuple[Array, Any]]:
+    """What `loss_and_gradient_at` gives, by central differences."""
 
     def call(params: Any, x: Array, rows: Array) -> tuple[Array, Any]:
-        return numerical.value_and_gradient(partial(loss_at, x=x, rows=rows), params)
+        return numerical.value_and_gradient(partial(network.loss_at, x=x, rows=rows), params)
 
     return call
 
 
-GRADIENTS: dict[str, Callable[..., Any]] = {
-    "autodiff": autodiff.value_and_grad,
+GRADIENTS: dict[str, Callable[[Trainable], Callable[..., tuple[Array, Any]]]] = {
+    "autodiff": lambda network: network.loss_and_gradient_at,
     "numerical": _by_differences,
 }
 
@@ -50,6 +50,12 @@ class Trainable(Protocol):
 
     def loss_at(self, params: dict[str, Array], x: Array, rows: Array) -> Array:
         """Mean loss of the samples, shape ()."""
+        ...
+
+    def loss_and_gradient_at(
+        self, params: dict[str, Array], x: Array, rows: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        """What ``autodiff.value_and_grad(loss_at)`` gives."""
         ...
 
     def accuracy_at(self, params: dict[str, Array], x: Array, rows: Array) -> Array:
@@ -202,7 +208,7 @@ class _Run:
         self.xp = namespace(x, rows)
         self.optimizer = optimizer
         self.state = optimizer.init(network.params)
-        self.value_and_grad = gradient(network.loss_at)
+        self.value_and_grad = gradient(network)
         self.history = history
         self.losses: list[Array] = []
 

@@ -58,11 +58,12 @@ def network(sizes, batch, dtype):
     options = {"weight_init_std": "glorot", "seed": 0, "dtype": dtype}
     ours = gl.TwoLayerNetwork(inputs, hidden, classes, **options)
     params = ours.params
-    fused = gl.value_and_grad(ours.loss_at)
+    traced = gl.value_and_grad(ours.loss_at)
     unfused = gl.value_and_grad(_plain_loss)
     rivals = {
         "by hand": lambda: hand.two_layer_gradient(params, x, rows),
-        "fused": lambda: fused(params, x, rows),
+        "network": lambda: ours.loss_and_gradient_at(params, x, rows),
+        "traced": lambda: traced(params, x, rows),
         "unfused": lambda: unfused(params, x, rows),
     }
     if HAS_AUTOGRAD:
