@@ -302,16 +302,3 @@ def test_the_same_numbers_on_the_strict_standard(name, device):
         expected = autodiff.gradient(loss_of(f), x)
         rtol = 1e-9 if backend.dtype == "float64" else 1e-3
         np.testing.assert_allclose(gl.to_numpy(got), expected, rtol=rtol, atol=rtol)
-
-
-def test_the_same_numbers_on_torch():
-    """Every rule, first and second order; truth: the same rule on NumPy."""
-    torch = pytest.importorskip("torch")
-    for name in EVERYTHING:
-        f, x = example(name)
-        loss, t = loss_of(f), torch.asarray(x)
-        for got, expected in (
-            (autodiff.gradient(loss, t), autodiff.gradient(loss, x)),
-            (autodiff.hvp(loss, t, t), autodiff.hvp(loss, x, x)),
-        ):
-            np.testing.assert_allclose(gl.to_numpy(got), expected, 1e-9, 1e-11, err_msg=name)

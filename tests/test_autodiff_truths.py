@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import array_api_extra as xpx
 import numpy as np
@@ -402,6 +403,36 @@ def test_a_checkpoint_changes_no_number():
         plain = transform(lambda x: chain(x, lambda f: f))
         saved = transform(lambda x: chain(x, autodiff.checkpoint))
         np.testing.assert_allclose(saved, plain, rtol=1e-14)
+
+
+def test_checkpoints_make_memory_grow_as_the_square_root():
+    x = np.full(50_000, 0.5)
+
+    def steps(x, n):
+        for _ in range(n):
+            x = ns(x).sin(x)
+        return x
+
+    def peak(n, pieces):
+        piece = autodiff.checkpoint(lambda x: steps(x, n // pieces))
+
+        def f(x):
+            for _ in range(pieces):
+                x = piece(x)
+            return ns(x).sum(x)
+
+        grad(f)(x)  # once before: what is cached counts for nothing
+        tracemalloc.start()
+        try:
+            grad(f)(x)
+            return tracemalloc.get_traced_memory()[1] / x.nbytes
+        finally:
+            tracemalloc.stop()
+
+    arrays = {n: peak(n, math.isqrt(n)) for n in (16, 64, 256)}
+    assert peak(64, 64) > 60  # a checkpoint of each step saves nothing
+    for n, count in arrays.items():
+        assert count < 2 * math.sqrt(n) + 8, arrays
 
 
 def test_a_checkpoint_refuses_a_traced_array_of_its_closure():
