@@ -50,6 +50,7 @@ _STANDARD_NAMES = {
 }
 
 _new = object.__new__
+_NONE: dict[str, Any] = {}  # options of an operator
 
 
 def lift(data: Any, level: int) -> Array:
@@ -171,53 +172,54 @@ def _saved(x: Any, operand: Any) -> Any:
 
 
 def _binary(name: str, op: Callable[[Any, Any], Any]) -> Callable[[Array, Any], Array]:
-    """Operator of the class; two arrays of one trace, and a number, take the short way."""
+    """Operator of the class; arrays of one trace, constants and numbers take the short way."""
     rule = RULES[name]
-    both, left = (0, 1), (0,)
-    needed, needed_left = rule.needed(both), rule.needed(left)
-    keep_a, keep_b, keep_y = (k in needed for k in range(3))
-    left_a, left_b, left_y = (k in needed_left for k in range(3))
-    numbers = (float, int)
+    left, right, both = ((k, _keeps(rule, k)) for k in ((0,), (1,), (0, 1)))
     asks = any("xp" in plan for plan in rule.plans if plan is not None)  # pulls for a namespace
 
     def operate(self: Array, other: Any) -> Array:
-        node = self._node
-        kind = type(other)
-        if node is not None and self._alias is None:
-            if kind is Array:
-                theirs = other._node
-                if theirs is not None and other._alias is None and theirs[LEVEL] == node[LEVEL]:
-                    a, b = self._data, other._data
-                    y = op(a, b)
-                    out = _new(Array)
-                    out._data, out._alias = y, None
-                    saved = (a if keep_a else None, b if keep_b else None, y if keep_y else None)
-                    xp = namespace(a, b) if asks else None
-                    fields = (rule, both, (node, theirs), saved, None, y.shape, y.dtype, xp)
-                    out._node = (next_serial(), node[LEVEL], *fields)
-                    return out
-            elif kind in numbers:
-                a = self._data
-                y = op(a, other)
-                out = _new(Array)
-                out._data, out._alias = y, None
-                saved = (a if left_a else None, other if left_b else None, y if left_y else None)
-                xp = namespace(a) if asks else None
-                one = (rule, left, (node,), saved, None, y.shape, y.dtype, xp)
-                out._node = (next_serial(), node[LEVEL], *one)
-                return out
-        if not _is_operand(other):
-            return NotImplemented
-        return apply(rule, (self, other), {})
+        node, kind = self._node, type(other)
+        if kind is Array and other._alias is None:
+            b, theirs = other._data, other._node
+        elif kind is float or kind is int:
+            b, theirs = other, None
+        else:
+            return apply(rule, (self, other), {}) if _is_operand(other) else NotImplemented
+        if self._alias is not None:
+            return apply(rule, (self, other), {})
+        parents: tuple[Node, ...]
+        if node is not None and theirs is not None and node[LEVEL] == theirs[LEVEL]:
+            parents, (argnums, (keep_a, keep_b, keep_y)) = (node, theirs), both
+        elif node is not None and theirs is None:
+            parents, (argnums, (keep_a, keep_b, keep_y)) = (node,), left
+        elif node is None and theirs is not None:
+            parents, (argnums, (keep_a, keep_b, keep_y)) = (theirs,), right
+        else:
+            return apply(rule, (self, other), {})
+        a = self._data
+        y = op(a, b)
+        out = _new(Array)
+        out._data, out._alias = y, None
+        saved = (a if keep_a else None, b if keep_b else None, y if keep_y else None)
+        xp = namespace(a, b) if asks else None
+        serial, level, shape, dtype = next_serial(), parents[0][LEVEL], y.shape, y.dtype
+        out._node = (serial, level, rule, argnums, parents, saved, _NONE, shape, dtype, xp)
+        return out
 
     return operate
+
+
+def _keeps(rule: Rule, argnums: tuple[int, ...]) -> tuple[bool, ...]:
+    """Which of the arguments, and whether the result, the pulls of `argnums` use."""
+    needed = rule.needed(argnums)
+    return tuple(k in needed for k in range(rule.arity + 1))
 
 
 def _reflected(name: str, op: Callable[[Any, Any], Any]) -> Callable[[Array, Any], Array]:
     """Operator of the class for what stands left of it; a number takes the short way."""
     rule = RULES[name]
-    right, needed = (1,), rule.needed((1,))
-    keep_a, keep_b, keep_y = (k in needed for k in range(3))
+    right = (1,)
+    keep_a, keep_b, keep_y = _keeps(rule, right)
 
     def operate(self: Array, other: Any) -> Array:
         node = self._node
@@ -225,7 +227,7 @@ def _reflected(name: str, op: Callable[[Any, Any], Any]) -> Callable[[Array, Any
             b = self._data
             y = op(other, b)
             saved = (other if keep_a else None, b if keep_b else None, y if keep_y else None)
-            return record(y, rule, (None, self), node[LEVEL], right, saved, None, namespace(b))
+            return record(y, rule, (None, self), node[LEVEL], right, saved, _NONE, namespace(b))
         return apply(rule, (other, self), {}) if _is_operand(other) else NotImplemented
 
     return operate
@@ -234,7 +236,7 @@ def _reflected(name: str, op: Callable[[Any, Any], Any]) -> Callable[[Array, Any
 def _unary(name: str, op: Callable[[Any], Any]) -> Callable[[Array], Array]:
     """Operator of the class on one array, by the short way where it is traced."""
     rule = RULES[name]
-    keep_a, keep_y = (k in rule.needed((0,)) for k in (0, 1))
+    keep_a, keep_y = _keeps(rule, (0,))
 
     def operate(self: Array) -> Array:
         node = self._node
@@ -242,7 +244,7 @@ def _unary(name: str, op: Callable[[Any], Any]) -> Callable[[Array], Array]:
             a = self._data
             y = op(a)
             saved = (a if keep_a else None, y if keep_y else None)
-            return record(y, rule, (self,), node[LEVEL], (0,), saved, None, namespace(a))
+            return record(y, rule, (self,), node[LEVEL], (0,), saved, _NONE, namespace(a))
         return apply(rule, (self,), {})
 
     return operate
@@ -280,6 +282,9 @@ def plain(x: Any) -> Any:
     while type(x) is Array:
         x = x._read()
     return x
+
+
+_matmul = _binary("matmul", operator.matmul)
 
 
 class Array:
@@ -443,7 +448,7 @@ class Array:
         if not is_array(other):
             return NotImplemented
         if len(self.shape) > 1 and len(other.shape) > 1:
-            return apply(RULES["matmul"], (self, other), {})
+            return _matmul(self, other)
         return self.__array_namespace__().matmul(self, other)
 
     def __rmatmul__(self, other: Any) -> Array:

@@ -32,20 +32,23 @@ def pull(
     results: Iterable[tuple[Node, Any]], targets: Sequence[Node], *, nan_safe: bool = False
 ) -> list[Any]:
     """Carry cotangents of results back to the targets; None where a target has no part in them."""
-    pending: dict[int, Any] = {}
-    for node, g in results:
-        _deliver(pending, node, g)
+    pending: dict[int, Any] = {node[SERIAL]: g for node, g in results}
     nodes = _in_order([node for node, _ in results])
     while nodes:  # the last one first; what is done with is let go of
         node = nodes.pop()
-        if node[RULE] is None:
+        rule = node[RULE]
+        if rule is None:
             continue
         g = pending.pop(node[SERIAL])
         if g.shape != node[SHAPE] and not _is_diagonal(node):
             g = _widened(g, node)
-        cotangents = _cotangents(node, g, nan_safe=nan_safe)
-        for parent, g in zip(node[PARENTS], cotangents, strict=True):
-            _deliver(pending, parent, g)
+        for parent, c in zip(node[PARENTS], _cotangents(node, g, nan_safe=nan_safe), strict=True):
+            if c.shape != parent[SHAPE]:
+                c = _summed(c, parent[SHAPE])  # noqa: PLW2901
+            if c.dtype != parent[DTYPE]:
+                c = _cast(c, parent[DTYPE])  # noqa: PLW2901
+            serial = parent[SERIAL]
+            pending[serial] = pending[serial] + c if serial in pending else c
     found = [pending.get(node[SERIAL]) for node in targets]  # only leaves are left
     return [
         g if g is None or g.shape == node[SHAPE] else _widened(g, node)
@@ -73,15 +76,6 @@ def _in_order(starts: Iterable[Node]) -> list[Node]:
             found[node[SERIAL]] = node
             stack.extend(node[PARENTS])
     return sorted(found.values(), key=itemgetter(SERIAL))
-
-
-def _deliver(pending: dict[int, Any], node: Node, g: Any) -> None:
-    if g.shape != node[SHAPE]:
-        g = _summed(g, node[SHAPE])
-    if g.dtype != node[DTYPE]:
-        g = _cast(g, node[DTYPE])
-    serial = node[SERIAL]
-    pending[serial] = pending[serial] + g if serial in pending else g
 
 
 def _summed(g: Any, shape: tuple[int, ...]) -> Any:
@@ -128,19 +122,24 @@ def _cast(g: Any, dtype: Any) -> Any:
 def _cotangents(node: Node, g: Any, *, nan_safe: bool = False) -> list[Any]:
     """Cotangents of the traced arguments of a node, in shapes that may still be too wide."""
     rule = node[RULE]
-    if not isinstance(rule, Rule):
+    if type(rule) is not Rule:
         return rule.cotangents(node, g)
-    saved, options = node[SAVED], node[OPTIONS]
-    xp = namespace(g) if type(g) is Array or node[XP] is None else node[XP]
-    found = []
-    for i, parent in zip(node[ARGNUMS], node[PARENTS], strict=True):
-        cotangent = rule.call_of(i)(xp, g, saved, options, parent, i)
-        if nan_safe and rule.kind == "elementwise":
-            both = namespace(g, cotangent)
-            harmful = (g == 0) & ~both.isfinite(cotangent)  # elsewhere, it has derivatives itself
-            cotangent = both.where(harmful, both.zeros_like(cotangent), cotangent)
-        found.append(cotangent)
+    argnums, saved, options, xp = node[ARGNUMS], node[SAVED], node[OPTIONS], node[XP]
+    if xp is None or type(g) is Array:
+        xp = namespace(g)
+    found = [
+        call(xp, g, saved, options, parent, i)
+        for call, parent, i in zip(rule.calls(argnums), node[PARENTS], argnums, strict=True)
+    ]
+    if nan_safe and rule.kind == "elementwise":
+        found = [_zero_where_zero(g, c) for c in found]
     return found
+
+
+def _zero_where_zero(g: Any, c: Any) -> Any:
+    """Cotangent of an elementwise function, 0 where that of the result is and it is not finite."""
+    xp = namespace(g, c)
+    return xp.where((g == 0) & ~xp.isfinite(c), xp.zeros_like(c), c)  # elsewhere, derivatives
 
 
 def _call(name: str, *operands: Any, **options: Any) -> Any:
@@ -173,7 +172,7 @@ def _pushed(node: Node, ts: list[Any]) -> Any:
         i, parent = node[ARGNUMS][k], node[PARENTS][k]
         if kind == "elementwise":
             wide = conj(xp.broadcast_to(t, node[SHAPE]))
-            part = conj(rule.call_of(i)(xp, wide, node[SAVED], node[OPTIONS], parent, i))
+            part = conj(rule.calls((i,))[0](xp, wide, node[SAVED], node[OPTIONS], parent, i))
         elif kind == "bilinear":
             operands = [node[SAVED][0], node[SAVED][1]]
             operands[i] = t

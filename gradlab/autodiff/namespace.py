@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from gradlab.autodiff.array import Array, apply, constant, namespace_source, plain, record
@@ -71,9 +72,7 @@ class TracedNamespace:
     def __init__(self, inner: Any) -> None:
         self.inner = inner
         self.__name__ = f"gradlab.autodiff.namespace({inner.__name__})"
-        table: dict[str, Any] = {
-            name: _recording(rule, getattr(inner, name, None)) for name, rule in RULES.items()
-        }
+        table: dict[str, Any] = {name: _recording(rule, inner) for name, rule in RULES.items()}
         for name in (*CREATION, *DISCRETE, *UNSUPPORTED):
             table[name] = _constant_giving(getattr(inner, name, None), name)
         table |= {name: _on_plain(getattr(inner, name, None)) for name in PLAIN}
@@ -119,21 +118,17 @@ namespace_source.append(traced_namespace)
 
 
 def _recording(rule: Rule, inner: Any) -> Callable[..., Any]:
-    options = tuple(rule.defaults)
     arity, is_view = rule.arity, rule.name in VIEWS
-    if rule.kind == "elementwise" and arity == 1 and not options and not is_view:
+    if arity == 1 and not is_view and not rule.is_internal:
         return _recording_one(rule, inner)
 
     def function(*args: Any, **given: Any) -> Any:
         operands, rest = args[:arity], args[arity:]
-        if len(rest) > len(options):
-            msg = f"xp.{rule.name} takes at most {arity + len(options)} arguments: got {len(args)}"
-            raise TypeError(msg)
         if is_view and operands and is_array(operands[0]) and type(operands[0]) is not Array:
             operands = (constant(snapshot(operands[0])), *operands[1:])
         if "shape" in given:
             given["new_shape"] = given.pop("shape")
-        given.update(zip(options, rest, strict=False))
+        given.update(_positional(rule, rest))
         result = apply(rule, operands, given)
         return operands[0].view(result) if is_view and type(operands[0]) is Array else result
 
@@ -144,18 +139,37 @@ def _recording(rule: Rule, inner: Any) -> Callable[..., Any]:
 def _recording_one(rule: Rule, inner: Any) -> Callable[..., Any]:
     """Function of one array; one of a first-order trace takes the short way."""
     keep_a, keep_y = (k in rule.needed((0,)) for k in (0, 1))
+    defaults, may_round = rule.defaults, "dtype" in rule.defaults
+    forward: Any = getattr(inner, rule.name, None)
+    if defaults:
+        forward = partial(rule.forward, inner)
 
-    def function(x: Any, /) -> Any:
+    def function(x: Any, /, *rest: Any, **given: Any) -> Any:
+        if rest:
+            given.update(_positional(rule, rest))
         if type(x) is Array and x._alias is None and x._node is not None:
             a = x._data
             if type(a) is not Array:
-                y = inner(a)
+                y = forward(a, **given)
+                if may_round and not is_inexact_dtype(y.dtype):
+                    return constant(y)
                 saved = (a if keep_a else None, y if keep_y else None)
-                return record(y, rule, (x,), x._node[LEVEL], (0,), saved, {}, namespace(a))
-        return apply(rule, (x,), {})
+                options = {**defaults, **given} if defaults else given
+                return record(y, rule, (x,), x._node[LEVEL], (0,), saved, options, inner)
+        return apply(rule, (x,), given)
 
     function.__name__ = function.__qualname__ = rule.name
     return function
+
+
+def _positional(rule: Rule, rest: tuple[Any, ...]) -> Any:
+    """Options that were given by position, with their names."""
+    options = tuple(rule.defaults)
+    if len(rest) > len(options):
+        most, came = rule.arity + len(options), rule.arity + len(rest)
+        msg = f"xp.{rule.name} takes at most {most} arguments: got {came}"
+        raise TypeError(msg)
+    return zip(options, rest, strict=False)
 
 
 def _constant_giving(function: Any, name: str) -> Callable[..., Any]:

@@ -88,7 +88,7 @@ class Rule:
         self.plans = tuple(None if pull is None else self._plan(pull) for pull in pulls)
         self.has_extra = any("e" in _parameters(pull) for pull in pulls if pull is not None)
         self._needed: dict[tuple[int, ...], tuple[int, ...]] = {}
-        self._calls: list[Call | None] = [None] * len(pulls)
+        self._calls: dict[tuple[int, ...], tuple[Call, ...]] = {}
 
     def _plan(self, pull: Pull) -> tuple[int | str, ...]:
         """Where each parameter of `pull` comes from: an index of what is saved, or a name."""
@@ -114,13 +114,14 @@ class Rule:
             found = self._needed[argnums] = tuple(sorted(used))
         return found
 
-    def call_of(self, i: int) -> Call:
-        """Pull of the i-th argument as ``call(xp, g, saved, options, parent, i)``."""
-        k = i if self.arity else 0
-        call = self._calls[k]
-        if call is None:
-            call = self._calls[k] = _compiled(self.pulls[k], self.plans[k])
-        return call
+    def calls(self, argnums: tuple[int, ...]) -> tuple[Call, ...]:
+        """Pulls of these arguments, each as ``call(xp, g, saved, options, parent, i)``."""
+        found = self._calls.get(argnums)
+        if found is None:
+            places = [0 if self.arity == 0 else i for i in argnums]
+            made = [_compiled(self.pulls[k], self.plans[k]) for k in places]
+            found = self._calls[argnums] = tuple(made)
+        return found
 
 
 def _compiled(pull: Pull | None, plan: tuple[int | str, ...] | None) -> Call:

@@ -28,11 +28,15 @@ def _widen(xp: Any, g: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -
     """Result of a reduction of `shape`, or its cotangent, with 1 for the lengths reduced."""
     if keepdims:
         return g
+    if axis is None:
+        return xp.reshape(g, (1,) * len(shape))
     axes = axes_of(axis, len(shape))
     return xp.reshape(g, tuple(1 if k in axes else n for k, n in enumerate(shape)))
 
 
 def _count(shape: tuple[int, ...], axis: Any, correction: float = 0) -> float:
+    if axis is None:
+        return max(math.prod(shape) - correction, 0)
     return max(math.prod(shape[k] for k in axes_of(axis, len(shape))) - correction, 0)
 
 
