@@ -22,6 +22,7 @@ from gradlab.backend import is_array, namespace, snapshot, to_numpy
 __all__ = [
     "Array",
     "apply",
+    "apply_parts",
     "below",
     "computed",
     "constant",
@@ -73,6 +74,31 @@ def constant(data: Any) -> Array:
 
 def apply(rule: Rule, operands: Sequence[Any], options: dict[str, Any]) -> Array:
     """Compute a function, and record a node where an operand is traced."""
+    level, inner, traced = _taken_apart(rule, operands)
+    xp = namespace(*inner)
+    result = computed(rule, xp, inner, options)
+    results = result if rule.has_extra else (result,)
+    return _recorded(rule, operands, options, level, inner, traced, xp, results)
+
+
+def apply_parts(
+    rules: Sequence[Rule], operands: Sequence[Any], options: dict[str, Any]
+) -> list[Array]:
+    """Compute a function of several results, and record a node for each: its part of the rules.
+
+    The rules share their `forward`; what their pulls call ``e`` are all the results.
+    """
+    level, inner, traced = _taken_apart(rules[0], operands)
+    xp = namespace(*inner)
+    parts = rules[0].forward(xp, *inner, **options)
+    return [
+        _recorded(rule, operands, options, level, inner, traced, xp, (part, tuple(parts)))
+        for rule, part in zip(rules, parts, strict=True)
+    ]
+
+
+def _taken_apart(rule: Rule, operands: Sequence[Any]) -> tuple[int, list[Any], list[int]]:
+    """Innermost of the operands' traces, the operands as `below` has them, and which are its."""
     level, plans = -1, rule.plans
     inner: list[Any] = []
     traced: list[int] = []
@@ -84,14 +110,24 @@ def apply(rule: Rule, operands: Sequence[Any], options: dict[str, Any]) -> Array
         inner.append(x._data if x._alias is None else x._read())
         if node is not None:
             if node[LEVEL] != level and level >= 0:
-                level, inner, traced = _of_many_traces(rule, operands)
-                break
+                return _of_many_traces(rule, operands)
             level = node[LEVEL]
             if plans[k if rule.arity else 0] is not None:
                 traced.append(k)
-    xp = namespace(*inner)
-    result = computed(rule, xp, inner, options)
-    results = result if rule.has_extra else (result,)
+    return level, inner, traced
+
+
+def _recorded(
+    rule: Rule,
+    operands: Sequence[Any],
+    options: dict[str, Any],
+    level: int,
+    inner: list[Any],
+    traced: list[int],
+    xp: Any,
+    results: Sequence[Any],
+) -> Array:
+    """Array of the first of the results, with a node that keeps what the rule's pulls need."""
     value = results[0]
     if not traced or ("dtype" in rule.defaults and not is_inexact_dtype(value.dtype)):
         return constant(value)  # whole numbers are steps
@@ -112,7 +148,7 @@ def computed(rule: Rule, xp: Any, operands: list[Any], options: dict[str, Any]) 
 
 
 def _of_many_traces(rule: Rule, operands: Sequence[Any]) -> tuple[int, list[Any], list[int]]:
-    """Innermost of the operands' traces, the operands as `below` has them, and which are its."""
+    """What `_taken_apart` gives where operands of an outer trace are among them."""
     level = max(x._node[LEVEL] for x in operands if type(x) is Array and x._node is not None)
     traced = [
         k for k in traced_at(operands, level) if rule.plans[k if rule.arity else 0] is not None

@@ -14,6 +14,8 @@ from typing import Any
 
 from gradlab.autodiff.array import Array, apply, constant, namespace_source, plain, record
 from gradlab.autodiff.elementwise import is_complex_dtype, is_inexact_dtype
+from gradlab.autodiff.fourier import FOURIER
+from gradlab.autodiff.linear_algebra import LINEAR_ALGEBRA
 from gradlab.autodiff.node import LEVEL
 from gradlab.autodiff.rule import DISCRETE, RULES, Rule
 from gradlab.backend import is_array, namespace, snapshot
@@ -82,9 +84,8 @@ class TracedNamespace:
                 setattr(self, name, value)
         for name, function in COMPOSITES.items():
             setattr(self, name, _bound(function, self))
-        self.linalg = _Extension(
-            self, ("matmul", "matrix_transpose", "outer", "tensordot", "vecdot", "vector_norm")
-        )
+        self.linalg = _Extension(self, LINEAR_ALGEBRA)
+        self.fft = _Extension(self, FOURIER)
 
     def __repr__(self) -> str:
         return f"<namespace {self.__name__}>"
@@ -100,9 +101,9 @@ class TracedNamespace:
 class _Extension:
     """A part of the namespace, such as ``linalg``."""
 
-    def __init__(self, xp: TracedNamespace, names: tuple[str, ...]) -> None:
-        for name in names:
-            setattr(self, name, getattr(xp, name))
+    def __init__(self, xp: TracedNamespace, functions: dict[str, Callable[..., Any]]) -> None:
+        for name, function in functions.items():
+            setattr(self, name, _bound(function, xp))
 
 
 def traced_namespace(inner: Any) -> TracedNamespace:
@@ -430,45 +431,3 @@ def tensordot(xp: Any, a: Any, b: Any, /, *, axes: Any = 2) -> Array:
 def vecdot(xp: Any, a: Any, b: Any, /, *, axis: int = -1) -> Array:
     left = xp.conj(a) if xp.isdtype(a.dtype, "complex floating") else a
     return xp.sum(left * b, axis=axis)
-
-
-@composite
-def outer(xp: Any, a: Any, b: Any, /) -> Array:
-    return xp.reshape(a, (-1, 1)) * xp.reshape(b, (1, -1))
-
-
-@composite
-def vector_norm(
-    xp: Any,
-    x: Any,
-    /,
-    *,
-    axis: Any = None,
-    keepdims: bool = False,
-    ord: float = 2,
-) -> Array:
-    options = {"axis": axis, "keepdims": keepdims}
-    size = xp.abs(x)
-    if ord == math.inf:
-        return xp.max(size, **options)
-    if ord == -math.inf:
-        return xp.min(size, **options)
-    if ord == 0:
-        return xp.sum(xp.astype(x != 0, size.dtype), **options)
-    if ord == 1 or 0 in x.shape:
-        return xp.sum(size, **options)
-    largest = xp.astype(xp.max(size, axis=axis, keepdims=True), size.dtype)
-    scale = constant(plain(xp.where(largest == 0, xp.ones_like(largest), largest)))
-    if ord % 2 == 0:  # squares are smooth where the size has its kink
-        x = x / scale
-        squares = xp.real(x) ** 2 + xp.imag(x) ** 2 if is_complex_dtype(x.dtype) else x * x
-        elements = squares ** (ord / 2)
-    else:
-        elements = (size / scale) ** ord
-    powers = xp.sum(elements, axis=axis, keepdims=True)
-    norm = apply(RULES["root"], (powers,), {"degree": ord}) * scale
-    return norm if keepdims else xp.squeeze(norm, axis=_axes(axis, x.ndim))
-
-
-def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
-    return tuple(range(ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)

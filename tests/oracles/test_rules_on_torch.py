@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from test_autodiff_rules import EVERYTHING, example
+from truths import loss_of
 
 import gradlab as gl
 from gradlab import autodiff
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from test_autodiff_rules import EVERYTHING, example, loss_of
 
 
 @pytest.mark.parametrize("name", EVERYTHING)
