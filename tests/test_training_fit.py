@@ -376,6 +376,6 @@ def test_waits_for_the_device_do_not_grow_with_the_steps_of_an_epoch(count_waits
 
 
 def test_a_numerical_gradient_waits_once_and_nothing_else_in_a_step_does(count_waits):
-    """Its warning of a constant function asks the device once for each gradient."""
+    """Whether cubics describe all changes is asked once for each gradient."""
     few, many = (count_waits(batch_size=n, gradient="numerical") for n in (20, 5))
     assert many - few == 4 - 1

@@ -9,9 +9,15 @@ from gradlab.nn.functions import (
     softmax_cross_entropy,
     tanh,
 )
-from gradlab.nn.network import TwoLayerNetwork
+from gradlab.nn.layers import Dense, ReLU, Sigmoid, Tanh
+from gradlab.nn.network import Network, TwoLayerNetwork
 
 __all__ = [
+    "Dense",
+    "Network",
+    "ReLU",
+    "Sigmoid",
+    "Tanh",
     "TwoLayerNetwork",
     "accuracy",
     "linear",

@@ -21,7 +21,7 @@ from gradlab.backend import (
     to_numpy,
 )
 
-__all__ = ["positive_int", "samples", "targets"]
+__all__ = ["positive_int", "real_targets", "samples", "targets"]
 
 _SUM_TOLERANCE = 1e-3  # a float16 row of a thousand classes sums to 1 within it
 
@@ -121,6 +121,18 @@ def targets(t: Any, shape: tuple[int, ...], like: Array, called: str = "logits")
     if t.shape == shape and not xp.isdtype(t.dtype, "complex floating"):
         return _probabilities(xp, xp.astype(t, like.dtype, copy=False))
     raise ValueError(_neither(t, shape, called))
+
+
+def real_targets(t: Any, shape: tuple[int, ...], like: Array, called: str = "x") -> Array:
+    """Return targets of a regression as rows of numbers; 1-D integers are labels, one-hot rows.
+
+    Parameters and errors are those of `targets`, but for the rows, which may hold any real numbers.
+    """
+    t = _as_array(t, like)
+    xp = namespace(like, t, names=(called, "t"))
+    if tuple(t.shape) == tuple(shape) and not xp.isdtype(t.dtype, "complex floating"):
+        return xp.astype(t, like.dtype, copy=False)
+    return targets(t, shape, like, called)
 
 
 def _as_array(t: Any, like: Array) -> Array:

@@ -1,7 +1,8 @@
 """The mathematics of networks: layers, activations, losses, written for any array library.
 
-`cross_entropy_of_rows` and `accuracy_of_rows` are pure and check nothing; what wraps them
-checks its targets, which costs one wait for the device.
+Functions whose names end in ``_of``, ``_of_rows`` or ``_cotangent`` are pure and check nothing: the
+formulas that networks and exact derivatives share. `softmax_cross_entropy` and `accuracy` check
+their targets, which costs one wait for the device.
 """
 
 from __future__ import annotations
@@ -15,31 +16,40 @@ from gradlab.nn.checks import targets
 __all__ = [
     "accuracy",
     "accuracy_of_rows",
+    "biases_cotangent",
+    "cross_entropy_of",
     "cross_entropy_of_rows",
     "linear",
+    "logits_cotangent",
     "relu",
     "sigmoid",
+    "sigmoid_cotangent",
+    "sigmoid_of",
     "softmax",
     "softmax_cross_entropy",
     "tanh",
-    "two_layer_loss_and_gradient",
+    "weights_cotangent",
 ]
 
 
-def _sigmoid_of(xp: Namespace, a: Array) -> Array:
+def sigmoid_of(xp: Namespace, a: Array) -> Array:
+    """Logistic function; `xp` is the namespace of `a`."""
     with overflow_expected():  # where exp(-a) is infinite, the quotient is 0 as it should be
         return 1 / (1 + xp.exp(-a))
 
 
-def _weights_cotangent(g: Array, a: Array) -> Array:
+def weights_cotangent(g: Array, a: Array) -> Array:
+    """Cotangent of W in ``a @ W + b``."""
     return a.mT @ g if a.ndim > 1 else a[:, None] * g[None, :]
 
 
-def _biases_cotangent(xp: Namespace, g: Array) -> Array:
+def biases_cotangent(xp: Namespace, g: Array) -> Array:
+    """Cotangent of b in ``a @ W + b``."""
     return _ones(xp, g.shape[0], g) @ g if g.ndim > 1 else g
 
 
-def _sigmoid_cotangent(g: Array, y: Array) -> Array:
+def sigmoid_cotangent(g: Array, y: Array) -> Array:
+    """Cotangent of the argument of the logistic function, `y` being its value."""
     return g * (y * (1 - y))
 
 
@@ -52,7 +62,7 @@ def _rows_of(a: Array) -> int:
     return a.shape[0] if a.ndim > 1 else 1
 
 
-def _cross_entropy_of(xp: Namespace, a: Array, b: Array) -> tuple[Array, tuple[Array, Array]]:
+def cross_entropy_of(xp: Namespace, a: Array, b: Array) -> tuple[Array, tuple[Array, Array]]:
     """Loss, and for its cotangents minus the logarithm of the probabilities, and these."""
     z = a - xp.max(a, axis=-1, keepdims=True)
     e = xp.exp(z)
@@ -62,7 +72,8 @@ def _cross_entropy_of(xp: Namespace, a: Array, b: Array) -> tuple[Array, tuple[A
     return loss, (minus_log_p, e / total)
 
 
-def _logits_cotangent(xp: Namespace, g: Any, b: Array, e: tuple[Array, Array]) -> Array:
+def logits_cotangent(xp: Namespace, g: Any, b: Array, e: tuple[Array, Array]) -> Array:
+    """Cotangent of the logits; `e` is what `cross_entropy_of` gave beside the loss."""
     p = e[1]
     row_sums = (b @ _ones(xp, p.shape[-1], p))[..., None]
     return (p * row_sums - b) * (g / _rows_of(p))
@@ -73,12 +84,12 @@ _linear = primitive(
     "linear",
     "other",
     lambda g, b: g @ b.mT,
-    _weights_cotangent,
-    _biases_cotangent,
+    weights_cotangent,
+    biases_cotangent,
     forward=lambda xp, a, b, c: a @ b + c,
     names=("x", "W", "b"),
 )
-_sigmoid = primitive("sigmoid", "elementwise", _sigmoid_cotangent, forward=_sigmoid_of)
+_sigmoid = primitive("sigmoid", "elementwise", sigmoid_cotangent, forward=sigmoid_of)
 _relu = primitive(
     "relu",
     "elementwise",
@@ -88,30 +99,10 @@ _relu = primitive(
 _cross_entropy = primitive(
     "cross_entropy",
     "other",
-    _logits_cotangent,
+    logits_cotangent,
     lambda g, e: e[0] * (g / _rows_of(e[0])),
-    forward=_cross_entropy_of,
+    forward=cross_entropy_of,
 )
-
-
-def two_layer_loss_and_gradient(
-    params: dict[str, Array], x: Array, rows: Array
-) -> tuple[Array, dict[str, Array]]:
-    """Loss of a network of one sigmoid layer, and its gradient: the steps above, in a row.
-
-    To trace them costs more time than some of them take: a fifth of a gradient of 784-50-10.
-    """
-    xp = namespace(*params.values(), x, rows)
-    hidden = _sigmoid_of(xp, x @ params["W1"] + params["b1"])
-    loss, extra = _cross_entropy_of(xp, hidden @ params["W2"] + params["b2"], rows)
-    g = _logits_cotangent(xp, 1.0, rows, extra)
-    g_hidden = _sigmoid_cotangent(g @ params["W2"].mT, hidden)
-    return loss, {
-        "W1": _weights_cotangent(g_hidden, x),
-        "b1": _biases_cotangent(xp, g_hidden),
-        "W2": _weights_cotangent(g, hidden),
-        "b2": _biases_cotangent(xp, g),
-    }
 
 
 def linear(x: Array, W: Array, b: Array, /) -> Array:  # noqa: N803  (the formula's letter)

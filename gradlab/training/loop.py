@@ -24,10 +24,14 @@ __all__ = ["Trainable", "fit"]
 
 
 def _by_differences(network: Trainable) -> Callable[..., tuple[Array, Any]]:
-    """What `loss_and_gradient_at` gives, by central differences."""
+    """What `loss_and_gradient_at` gives, by central differences: the network's own, if it has."""
+    own = getattr(network, "numerical_gradient_at", None)
+
+    def plain(params: Any, x: Array, rows: Array) -> Any:
+        return numerical.gradient(partial(network.loss_at, x=x, rows=rows), params)
 
     def call(params: Any, x: Array, rows: Array) -> tuple[Array, Any]:
-        return numerical.value_and_gradient(partial(network.loss_at, x=x, rows=rows), params)
+        return network.loss_at(params, x, rows), (own or plain)(params, x, rows)
 
     return call
 
@@ -82,7 +86,7 @@ def fit(
 
     Parameters
     ----------
-    network : TwoLayerNetwork
+    network : Network
         Its `params` get new arrays at every step; the old ones are not modified.
     x : array, shape (n, features)
         Training samples, real. Cast to the dtype of the parameters once.
@@ -97,8 +101,9 @@ def fit(
     optimizer : Optimizer
         Update rule, such as `gradlab.optimizers.SGD`; it starts afresh.
     gradient : {"autodiff", "numerical"}
-        Exact, at the cost of about three losses a step; or central differences, 2 k + 1 losses
-        for k parameters.
+        Exact, at the cost of about three losses a step; or central differences, as
+        `Network.numerical_gradient` computes them; for another network, which has none of its
+        own, by `gradlab.numerical.gradient`, 2 k + 1 losses for k parameters.
     seed : int, Generator or None
         Of the batches. None draws one, kept in the history.
     replace : bool

@@ -1,0 +1,101 @@
+"""What networks are made of: dense layers, and functions of every element between them.
+
+A function of every element is known by its `function`, which exact derivatives go through, and by
+three formulas: its `value`, its `cotangent`, and the `change` of its value under a change `u` of
+its argument, accurate to rounding however small that is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from gradlab.backend import Array, Namespace
+from gradlab.nn import functions
+
+__all__ = ["Activation", "Dense", "Layer", "ReLU", "Sigmoid", "Tanh"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dense:
+    """Layer ``x @ W + b``: every unit sees every feature.
+
+    Parameters
+    ----------
+    units : int
+        Features of its output.
+    """
+
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sigmoid:
+    """Logistic function ``1 / (1 + exp(-x))`` of every element."""
+
+    @staticmethod
+    def function(x: Array) -> Array:
+        return functions.sigmoid(x)
+
+    @staticmethod
+    def value(xp: Namespace, a: Array) -> Array:
+        return functions.sigmoid_of(xp, a)
+
+    @staticmethod
+    def cotangent(xp: Namespace, g: Array, a: Array, y: Array) -> Array:
+        return functions.sigmoid_cotangent(g, y)
+
+    @staticmethod
+    def change(xp: Namespace, a: Array, y: Array, u: Array) -> Array:
+        other, size = functions.sigmoid_of(xp, -a), xp.abs(u)  # 1 - y, where y is nearly 1
+        near, far = xp.where(u > 0, y, other), xp.where(u > 0, other, y)
+        change = y * other * -xp.expm1(-size) / (near + far * xp.exp(-size))
+        return xp.sign(u) * change
+
+
+@dataclass(frozen=True, slots=True)
+class Tanh:
+    """Hyperbolic tangent of every element."""
+
+    @staticmethod
+    def function(x: Array) -> Array:
+        return functions.tanh(x)
+
+    @staticmethod
+    def value(xp: Namespace, a: Array) -> Array:
+        return xp.tanh(a)
+
+    @staticmethod
+    def cotangent(xp: Namespace, g: Array, a: Array, y: Array) -> Array:
+        return g * (1 - y * y)
+
+    @staticmethod
+    def change(xp: Namespace, a: Array, y: Array, u: Array) -> Array:
+        a = 2 * a  # tanh(a) = 2 sigmoid(2 a) - 1
+        return 2 * Sigmoid.change(xp, a, functions.sigmoid_of(xp, a), 2 * u)
+
+
+@dataclass(frozen=True, slots=True)
+class ReLU:
+    """Positive part ``max(x, 0)`` of every element; its gradient at 0 is 0."""
+
+    @staticmethod
+    def function(x: Array) -> Array:
+        return functions.relu(x)
+
+    @staticmethod
+    def value(xp: Namespace, a: Array) -> Array:
+        return xp.maximum(a, xp.zeros_like(a))
+
+    @staticmethod
+    def cotangent(xp: Namespace, g: Array, a: Array, y: Array) -> Array:
+        return xp.where(a > 0, g, xp.zeros_like(g))
+
+    @staticmethod
+    def change(xp: Namespace, a: Array, y: Array, u: Array) -> Array:
+        positive = a > 0
+        return xp.where(positive, xp.maximum(u, -a), xp.maximum(a + u, xp.zeros_like(u)))
+
+
+Activation: TypeAlias = Sigmoid | Tanh | ReLU
+Layer: TypeAlias = Dense | Activation
