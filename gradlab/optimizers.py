@@ -2,20 +2,24 @@
 
 A rule is a frozen dataclass of plain numbers. What it remembers is a tree that the caller keeps,
 `state`; the step count in it is a Python int, so that a schedule never waits for the device.
+Formulas and defaults are those of torch.optim.
 """
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from gradlab import tree
-from gradlab.backend import Array, namespace
+from gradlab.backend import Array, Namespace, namespace
 
-__all__ = ["SGD", "Optimizer"]
+__all__ = ["SGD", "AdaGrad", "Adam", "AdamW", "Optimizer", "RMSprop", "clip_norm"]
+
+Rate: TypeAlias = float | Callable[[int], float]
 
 
 @runtime_checkable
@@ -37,47 +41,11 @@ class Optimizer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class SGD:
-    """Stochastic gradient descent: ``params - lr * grads``.
+class _Rule(ABC):
+    """What the rules of this module share: they say how one array moves, and what they remember."""
 
-    Parameters
-    ----------
-    lr : float or callable
-        Learning rate, positive and finite; or a function of the step number, an int that starts
-        at 0, to a number that is finite and not negative.
-
-    Raises
-    ------
-    ValueError
-        If `lr` is something else.
-
-    References
-    ----------
-    Robbins and Monro, A Stochastic Approximation Method, Ann. Math. Statist. 22 (1951).
-
-    Examples
-    --------
-    >>> import gradlab as gl
-    >>> from gradlab.optimizers import SGD
-    >>> optimizer = SGD(lambda step: 0.5 / (1 + step))
-    >>> params, grads = {"w": gl.asarray([1.0, 2.0])}, {"w": gl.asarray([1.0, 1.0])}
-    >>> state = optimizer.init(params)
-    >>> params, state = optimizer.step(params, grads, state)
-    >>> params, state = optimizer.step(params, grads, state)
-    >>> params, state
-    ({'w': array([0.25, 1.25])}, {'step': 2})
-    """
-
-    lr: float | Callable[[int], float]
-
-    def __post_init__(self) -> None:
-        if not callable(self.lr):
-            lr = _finite(self.lr, "`lr` must be a positive finite number or a function")
-            if lr == 0:
-                msg = "`lr` must be positive: got 0"
-                raise ValueError(msg)
-            object.__setattr__(self, "lr", lr)  # a NumPy scalar would make float64 of float32
+    __slots__ = ()
+    lr: Rate
 
     def lr_at(self, step: int) -> float:
         """Learning rate of a step.
@@ -112,7 +80,8 @@ class SGD:
         Returns
         -------
         dict
-            ``{"step": 0}``, the number of steps taken, a Python int.
+            ``step``, the number of steps taken, a Python int; and by their names the averages that
+            the rule remembers, zeros built like `params`.
 
         Raises
         ------
@@ -125,7 +94,7 @@ class SGD:
             if not xp.isdtype(leaf.dtype, "real floating"):
                 msg = f"`{name}` must be real floating: got {leaf.dtype}"
                 raise TypeError(msg)
-        return {"step": 0}
+        return {"step": 0} | {name: tree.map(xp.zeros_like, params) for name in self._memory()}
 
     def step(
         self, params: tree.Tree, grads: tree.Tree, state: tree.Tree
@@ -154,17 +123,405 @@ class SGD:
         TypeError
             If `grads` is of another library.
         """
-        lr = self.lr_at(state["step"])
-        moved = tree.map(lambda p, g: _moved(p, g, lr), params, grads)
-        return moved, {"step": state["step"] + 1}
+        count = state["step"]
+        lr, names = self.lr_at(count), self._memory()
+
+        def moved(p: Array, g: Array, *memory: Array) -> tuple[Array, ...]:
+            xp = namespace(p, g, names=("params", "grads"))
+            if p.shape != g.shape:
+                msg = (
+                    f"`grads` must have the shapes of `params`: got {tuple(g.shape)} for "
+                    f"{tuple(p.shape)}"
+                )
+                raise ValueError(msg)
+            if g.dtype != p.dtype:
+                g = xp.astype(g, p.dtype)
+            new, *memory = self._moved(xp, lr, count, p, g, *memory)  # type: ignore[assignment]
+            return xp.asarray(new), *memory
+
+        leaves, build = tree.flatten(params)
+        if not leaves:
+            return params, state | {"step": count + 1}
+        parts = tree.aligned(params, grads, *(state[name] for name in names))
+        columns = list(zip(*(moved(*group) for group in parts), strict=True))
+        memory = {name: build(column) for name, column in zip(names, columns[1:], strict=True)}
+        return build(columns[0]), {"step": count + 1} | memory
+
+    @abstractmethod
+    def _moved(
+        self, xp: Namespace, lr: float, count: int, p: Array, g: Array, *memory: Array
+    ) -> tuple[Array, ...]:
+        """New parameter, and what is remembered of it."""
+
+    @abstractmethod
+    def _memory(self) -> tuple[str, ...]:
+        """Names of what is remembered."""
 
 
-def _moved(p: Array, g: Array, lr: float) -> Array:
-    xp = namespace(p, g, names=("params", "grads"))
-    if p.shape != g.shape:
-        msg = f"`grads` must have the shapes of `params`: got {tuple(g.shape)} for {tuple(p.shape)}"
+@dataclass(frozen=True, slots=True)
+class SGD(_Rule):
+    """Stochastic gradient descent: ``params - lr * v``, ``v = momentum * v + grads``.
+
+    Parameters
+    ----------
+    lr : float or callable
+        Learning rate, positive and finite; or a function of the step number, an int that starts
+        at 0, to a number that is finite and not negative.
+    momentum : float
+        In [0, 1); 0 moves along the gradient alone.
+    nesterov : bool
+        Move by ``momentum * v + grads`` instead of v.
+    weight_decay : float
+        Not negative; ``weight_decay * params`` is added to the gradient.
+
+    Raises
+    ------
+    ValueError
+        If a setting is something else, or `nesterov` is without `momentum`.
+
+    References
+    ----------
+    Robbins and Monro, A stochastic approximation method, Ann. Math. Statist. 22 (1951). Sutskever
+    et al., On the importance of initialization and momentum in deep learning, ICML 2013.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> from gradlab.optimizers import SGD
+    >>> optimizer = SGD(lambda step: 0.5 / (1 + step))
+    >>> params, grads = {"w": gl.asarray([1.0, 2.0])}, {"w": gl.asarray([1.0, 1.0])}
+    >>> state = optimizer.init(params)
+    >>> params, state = optimizer.step(params, grads, state)
+    >>> params, state = optimizer.step(params, grads, state)
+    >>> params, state
+    ({'w': array([0.25, 1.25])}, {'step': 2})
+    """
+
+    lr: Rate
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        _set(self, lr=_rate, momentum=_part, weight_decay=_not_negative)
+        if self.nesterov and not self.momentum:
+            msg = "`nesterov` needs a `momentum` above 0: got momentum=0"
+            raise ValueError(msg)
+
+    def _memory(self) -> tuple[str, ...]:
+        return ("momentum",) if self.momentum else ()
+
+    def _moved(
+        self, xp: Namespace, lr: float, count: int, p: Array, g: Array, *memory: Array
+    ) -> tuple[Array, ...]:
+        g = _decayed(p, g, self.weight_decay)
+        if not self.momentum:
+            return (p - lr * g,)
+        v = self.momentum * memory[0] + g
+        return p - lr * (g + self.momentum * v if self.nesterov else v), v
+
+
+@dataclass(frozen=True, slots=True)
+class AdaGrad(_Rule):
+    """Steps divided by the root of the sum of all squared gradients so far, element by element.
+
+    Parameters
+    ----------
+    lr, weight_decay
+        As for `SGD`.
+    eps : float
+        Positive; added to the root.
+
+    Raises
+    ------
+    ValueError
+        If a setting is something else.
+
+    References
+    ----------
+    Duchi, Hazan and Singer, Adaptive subgradient methods, JMLR 12 (2011).
+    """
+
+    lr: Rate = 0.01
+    weight_decay: float = 0.0
+    eps: float = 1e-10
+
+    def __post_init__(self) -> None:
+        _set(self, lr=_rate, weight_decay=_not_negative, eps=_positive)
+
+    def _memory(self) -> tuple[str, ...]:
+        return ("sum_of_squares",)
+
+    def _moved(
+        self, xp: Namespace, lr: float, count: int, p: Array, g: Array, *memory: Array
+    ) -> tuple[Array, ...]:
+        g = _decayed(p, g, self.weight_decay)
+        total = memory[0] + g * g
+        return p - lr * (g / (xp.sqrt(total) + self.eps)), total
+
+
+@dataclass(frozen=True, slots=True)
+class RMSprop(_Rule):
+    """Steps divided by the root of a moving average of squared gradients, element by element.
+
+    Parameters
+    ----------
+    lr, momentum, weight_decay
+        As for `SGD`; momentum averages the divided steps.
+    alpha : float
+        In [0, 1): how much of the average stays at a step.
+    eps : float
+        Positive; added to the root.
+
+    Raises
+    ------
+    ValueError
+        If a setting is something else.
+
+    References
+    ----------
+    Tieleman and Hinton, Lecture 6.5: rmsprop, Coursera, 2012.
+    """
+
+    lr: Rate = 0.01
+    alpha: float = 0.99
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    eps: float = 1e-8
+
+    def __post_init__(self) -> None:
+        _set(self, lr=_rate, alpha=_part, momentum=_part, weight_decay=_not_negative, eps=_positive)
+
+    def _memory(self) -> tuple[str, ...]:
+        return ("mean_square", "momentum") if self.momentum else ("mean_square",)
+
+    def _moved(
+        self, xp: Namespace, lr: float, count: int, p: Array, g: Array, *memory: Array
+    ) -> tuple[Array, ...]:
+        g = _decayed(p, g, self.weight_decay)
+        average = self.alpha * memory[0] + (1 - self.alpha) * (g * g)
+        v = g / (xp.sqrt(average) + self.eps)
+        if not self.momentum:
+            return p - lr * v, average
+        v = self.momentum * memory[1] + v
+        return p - lr * v, average, v
+
+
+@dataclass(frozen=True, slots=True)
+class Adam(_Rule):
+    """Moving average of gradients, divided by the root of that of their squares.
+
+    Parameters
+    ----------
+    lr, weight_decay
+        As for `SGD`.
+    betas : (float, float)
+        Each in [0, 1): how much of the averages of gradients and of squares stays at a step.
+    eps : float
+        Positive; added to the root.
+
+    Raises
+    ------
+    ValueError
+        If a setting is something else.
+
+    References
+    ----------
+    Kingma and Ba, Adam: a method for stochastic optimization, ICLR 2015, algorithm 1.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> from gradlab.optimizers import Adam
+    >>> optimizer = Adam(0.1)
+    >>> x = gl.asarray([1.0, -2.0])
+    >>> state = optimizer.init(x)
+    >>> x, state = optimizer.step(x, 2 * x, state)
+    >>> x.round(6)
+    array([ 0.9, -1.9])
+    """
+
+    lr: Rate = 0.001
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        _set(self, lr=_rate, betas=_parts, eps=_positive, weight_decay=_not_negative)
+
+    def _memory(self) -> tuple[str, ...]:
+        return ("mean", "mean_square")
+
+    def _moved(
+        self, xp: Namespace, lr: float, count: int, p: Array, g: Array, *memory: Array
+    ) -> tuple[Array, ...]:
+        g = _decayed(p, g, self.weight_decay)
+        return _adam(self, xp, lr, count, p, g, *memory)
+
+
+@dataclass(frozen=True, slots=True)
+class AdamW(_Rule):
+    """Adam, with a decay of the weights that is not divided by the root.
+
+    Parameters
+    ----------
+    lr, betas, eps
+        As for `Adam`.
+    weight_decay : float
+        Not negative; each step first shrinks the parameters by ``lr * weight_decay``.
+
+    Raises
+    ------
+    ValueError
+        If a setting is something else.
+
+    References
+    ----------
+    Loshchilov and Hutter, Decoupled weight decay regularization, ICLR 2019, algorithm 2.
+    """
+
+    lr: Rate = 0.001
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.01
+
+    def __post_init__(self) -> None:
+        _set(self, lr=_rate, betas=_parts, eps=_positive, weight_decay=_not_negative)
+
+    def _memory(self) -> tuple[str, ...]:
+        return ("mean", "mean_square")
+
+    def _moved(
+        self, xp: Namespace, lr: float, count: int, p: Array, g: Array, *memory: Array
+    ) -> tuple[Array, ...]:
+        p = p * (1 - lr * self.weight_decay)
+        return _adam(self, xp, lr, count, p, g, *memory)
+
+
+@dataclass(frozen=True, slots=True)
+class _Clipped:
+    """Update rule that is given gradients of a bounded norm."""
+
+    optimizer: Optimizer
+    max_norm: float
+
+    def lr_at(self, step: int) -> float:
+        return self.optimizer.lr_at(step)
+
+    def init(self, params: tree.Tree) -> tree.Tree:
+        return self.optimizer.init(params)
+
+    def step(
+        self, params: tree.Tree, grads: tree.Tree, state: tree.Tree
+    ) -> tuple[tree.Tree, tree.Tree]:
+        leaves = [g for g in tree.leaves(grads) if 0 not in g.shape]
+        if leaves:
+            xp = namespace(*leaves)
+            # by the largest element first: squares of large ones would overflow
+            largest = xp.max(xp.stack([xp.max(xp.abs(g)) for g in leaves]))
+            scale = xp.where(largest > 0, largest, xp.ones_like(largest))
+            squares = xp.stack([xp.sum((g / scale) ** 2) for g in leaves])
+            norm = xp.sqrt(xp.sum(squares)) * scale
+            factor = xp.where(norm > self.max_norm, self.max_norm / (norm + 1e-6), norm * 0 + 1)
+            grads = tree.map(lambda g: xp.astype(g * factor, g.dtype, copy=False), grads)
+        return self.optimizer.step(params, grads, state)
+
+
+def clip_norm(optimizer: Optimizer, max_norm: float) -> Optimizer:
+    """Update rule whose gradients are scaled down to a Euclidean norm of at most `max_norm`.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        What is given the clipped gradients.
+    max_norm : float
+        Positive: of all arrays of the gradient together.
+
+    Returns
+    -------
+    Optimizer
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is something else.
+
+    References
+    ----------
+    Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks, ICML
+    2013, algorithm 1.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> from gradlab.optimizers import SGD, clip_norm
+    >>> optimizer = clip_norm(SGD(1.0), max_norm=5.0)
+    >>> x = gl.asarray([0.0, 0.0])
+    >>> optimizer.step(x, gl.asarray([30.0, -40.0]), optimizer.init(x))[0].round(4)
+    array([-3.,  4.])
+    """
+    if not isinstance(optimizer, Optimizer) or isinstance(optimizer, type):
+        msg = f"`optimizer` must be an update rule, such as SGD(0.1): got {optimizer!r}"
+        raise TypeError(msg)
+    return _Clipped(optimizer, _positive(max_norm, "max_norm"))
+
+
+def _decayed(p: Array, g: Array, weight_decay: float) -> Array:
+    return g + weight_decay * p if weight_decay else g
+
+
+def _adam(  # noqa: PLR0917  (as `_moved` has them)
+    rule: Adam | AdamW, xp: Namespace, lr: float, count: int, p: Array, g: Array, *memory: Array
+) -> tuple[Array, ...]:
+    b1, b2 = rule.betas
+    mean = b1 * memory[0] + (1 - b1) * g
+    square = b2 * memory[1] + (1 - b2) * (g * g)
+    root = xp.sqrt(square) / math.sqrt(1 - b2 ** (count + 1)) + rule.eps
+    return p - (lr / (1 - b1 ** (count + 1))) * (mean / root), mean, square
+
+
+def _set(rule: Any, **checks: Callable[[Any, str], Any]) -> None:
+    """Replace settings by what their checks give: Python numbers; NumPy's would widen float32."""
+    for name, check in checks.items():
+        object.__setattr__(rule, name, check(getattr(rule, name), name))
+
+
+def _rate(value: Any, name: str) -> Rate:
+    if callable(value):
+        return value  # type: ignore[no-any-return]
+    lr = _finite(value, f"`{name}` must be a positive finite number or a function")
+    if lr == 0:
+        msg = f"`{name}` must be positive: got 0"
         raise ValueError(msg)
-    return xp.asarray(p - lr * g, dtype=p.dtype)
+    return lr
+
+
+def _positive(value: Any, name: str) -> float:
+    number = _finite(value, f"`{name}` must be a positive finite number")
+    if number == 0:
+        msg = f"`{name}` must be positive: got 0"
+        raise ValueError(msg)
+    return number
+
+
+def _not_negative(value: Any, name: str) -> float:
+    return _finite(value, f"`{name}` must be a finite number that is not negative")
+
+
+def _part(value: Any, name: str) -> float:
+    number = _finite(value, f"`{name}` must be a number in [0, 1)")
+    if number >= 1:
+        msg = f"`{name}` must be a number in [0, 1): got {value!r}"
+        raise ValueError(msg)
+    return number
+
+
+def _parts(value: Any, name: str) -> tuple[float, float]:
+    if not (isinstance(value, tuple | list) and len(value) == 2):  # noqa: PLR2004
+        msg = f"`{name}` must be two numbers in [0, 1): got {value!r}"
+        raise ValueError(msg)
+    first, second = (_part(part, f"{name}[{k}]") for k, part in enumerate(value))
+    return first, second
 
 
 def _finite(value: Any, rule: str) -> float:

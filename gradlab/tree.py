@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from gradlab.backend import is_array
 
-__all__ = ["Tree", "flatten", "is_tree", "items", "leaves", "map"]
+__all__ = ["Tree", "aligned", "flatten", "is_tree", "items", "leaves", "map"]
 
 Tree: TypeAlias = Any
 
@@ -47,6 +47,25 @@ def flatten(x: Tree) -> tuple[list[Any], Callable[[Sequence[Any]], Tree]]:
     return leaves(x), lambda new: _build(x, iter(new))
 
 
+def aligned(x: Tree, *others: Tree) -> list[tuple[Any, ...]]:
+    """Leaves of `x`, in order, each with the leaves in the same place of the others.
+
+    Raises
+    ------
+    ValueError
+        If another tree is not built like `x`.
+    """
+    if _is_flat_dict(x) and all(_is_flat_dict(o) and list(o) == list(x) for o in others):
+        return list(zip(x.values(), *(o.values() for o in others), strict=True))
+    names = [name for name, _ in items(x, "tree")]
+    for other in others:
+        theirs = [name for name, _ in items(other, "tree")]
+        if theirs != names:
+            msg = f"trees must be built alike: one has {names}, the other {theirs}"
+            raise ValueError(msg)
+    return list(zip(leaves(x), *(leaves(o) for o in others), strict=True))
+
+
 def map(f: Callable[..., Any], x: Tree, *others: Tree) -> Tree:  # noqa: A001  (the field's word)
     """Tree of `f(leaf, *leaves_of_others)`, built like `x`.
 
@@ -57,14 +76,12 @@ def map(f: Callable[..., Any], x: Tree, *others: Tree) -> Tree:  # noqa: A001  (
     """
     if not is_tree(x):
         return f(x, *others)
-    names = [name for name, _ in items(x, "tree")]
-    for other in others:
-        theirs = [name for name, _ in items(other, "tree")]
-        if theirs != names:
-            msg = f"trees must be built alike: one has {names}, the other {theirs}"
-            raise ValueError(msg)
-    own, build = flatten(x)
-    return build([f(*group) for group in zip(own, *(leaves(o) for o in others), strict=True)])
+    build = flatten(x)[1]
+    return build([f(*group) for group in aligned(x, *others)])
+
+
+def _is_flat_dict(x: Any) -> bool:
+    return isinstance(x, dict) and not any(isinstance(e, dict | list | tuple) for e in x.values())
 
 
 def _build(like: Tree, new: Iterator[Any]) -> Tree:

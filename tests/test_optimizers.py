@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gradlab as gl
-from gradlab.optimizers import SGD, Optimizer
+from gradlab.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSprop, clip_norm
 
 
 def test_a_step_goes_down_the_gradient_and_leaves_its_arguments_alone(xp, assert_close):
@@ -111,3 +111,99 @@ def test_a_rule_is_a_frozen_value():
     assert isinstance(SGD(0.1), Optimizer)
     with pytest.raises(AttributeError):
         SGD(0.1).lr = 0.2
+
+
+RULES = {
+    "SGD": (SGD(0.95), (-0.350392995752, 0.084782316550)),
+    "momentum": (SGD(0.1, momentum=0.9), (0.896413858494, 0.088085601715)),
+    "Nesterov": (SGD(0.1, momentum=0.9, nesterov=True), (0.689614901697, -0.000679905836)),
+    "AdaGrad": (AdaGrad(1.5), None),
+    "RMSprop": (RMSprop(0.1, alpha=0.9, momentum=0.5), None),
+    "Adam": (Adam(0.3), (0.136014617326, 0.318245388896)),
+    "AdamW": (AdamW(0.3, weight_decay=0.2), None),
+    "clipped": (clip_norm(Adam(0.3), 0.5), None),
+}
+
+
+def descended(optimizer, x, steps=30):
+    """From (-7, 2) down x**2 / 20 + y**2."""
+    slope = gl.namespace(x).asarray([0.1, 2.0], dtype=x.dtype, device=x.device)
+    state = optimizer.init(x)
+    for _ in range(steps):
+        x, state = optimizer.step(x, slope * x, state)
+    return x
+
+
+@pytest.mark.parametrize("name", [name for name, (_, truth) in RULES.items() if truth])
+def test_thirty_steps_end_where_torch_ends(name):
+    optimizer, truth = RULES[name]  # the numbers are those of torch.optim 2.13
+    np.testing.assert_allclose(descended(optimizer, np.asarray([-7.0, 2.0])), truth, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_every_rule_gives_the_same_on_every_backend_and_keeps_the_dtype(xp, name, assert_close):
+    optimizer, _ = RULES[name]
+    start = xp.asarray([-7.0, 2.0])
+    got = descended(optimizer, start, 10)
+    truth = descended(optimizer, np.asarray([-7.0, 2.0]), 10)
+    assert_close(got, truth, rtol=1e-3 if "32" in str(start.dtype) else 1e-12)
+    assert (got.dtype, got.device) == (start.dtype, start.device)
+    assert descended(optimizer, xp.asarray([-7.0, 2.0], dtype=xp.float32), 3).dtype == xp.float32
+    assert_close(start, [-7.0, 2.0])
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_state_is_a_tree_that_a_step_leaves_alone(name):
+    optimizer, _ = RULES[name]
+    params = {"W": np.ones((2, 1)), "b": [np.zeros(1), np.zeros((0,))]}
+    grads = {"W": np.full((2, 1), 3.0), "b": [np.ones(1), np.zeros((0,))]}
+    state = optimizer.init(params)
+    _, once = optimizer.step(params, grads, state)
+    kept = {k: v for k, v in once.items() if k != "step"}
+    copies = [leaf.copy() for leaf in gl.tree.leaves(kept)]
+    _, twice = optimizer.step(params, grads, once)
+    assert (state["step"], once["step"], twice["step"]) == (0, 1, 2)
+    for leaf, copy in zip(gl.tree.leaves(kept), copies, strict=True):
+        np.testing.assert_array_equal(leaf, copy)
+    again = optimizer.step(params, grads, once)[0]
+    np.testing.assert_array_equal(again["W"], optimizer.step(params, grads, once)[0]["W"])
+
+
+def test_gradients_are_clipped_by_their_norm_over_all_arrays():
+    params = {"a": np.zeros(2), "b": np.zeros((1, 1))}
+    grads = {"a": np.asarray([3.0, 0.0]), "b": np.asarray([[4.0]])}
+    for max_norm, factor in ((1.0, 0.2), (5.0, 1.0), (50.0, 1.0)):
+        optimizer = clip_norm(SGD(1.0), max_norm)
+        moved, _ = optimizer.step(params, grads, optimizer.init(params))
+        np.testing.assert_allclose(moved["a"], [-3 * factor, 0], rtol=1e-6)
+        np.testing.assert_allclose(moved["b"], [[-4 * factor]], rtol=1e-6)
+    huge = {"a": np.asarray([3e200, 0.0]), "b": np.asarray([[4e200]])}
+    moved, _ = clip_norm(SGD(1.0), 1.0).step(params, huge, {"step": 0})
+    np.testing.assert_allclose(moved["b"], [[-0.8]])
+    assert clip_norm(SGD(0.5), 1.0).lr_at(3) == 0.5
+    assert clip_norm(SGD(0.5), 1.0).step({}, {}, {"step": 0}) == ({}, {"step": 1})
+
+
+BAD = [
+    (lambda: SGD(0.1, momentum=1.0), r"`momentum` must be a number in \[0, 1\): got 1.0"),
+    (lambda: SGD(0.1, momentum=-0.1), "`momentum` must be a number in"),
+    (lambda: SGD(0.1, nesterov=True), "`nesterov` needs a `momentum` above 0"),
+    (lambda: SGD(0.1, weight_decay=-1), "`weight_decay` must be a finite number"),
+    (lambda: AdaGrad(eps=0), "`eps` must be positive: got 0"),
+    (lambda: RMSprop(alpha=1), "`alpha` must be a number in"),
+    (lambda: Adam(-0.1), "`lr` must be a positive finite number"),
+    (lambda: Adam(betas=(0.9, 1.0)), r"`betas\[1\]` must be a number in"),
+    (lambda: AdamW(betas=0.9), "`betas` must be two numbers"),
+    (lambda: clip_norm(SGD(0.1), 0), "`max_norm` must be positive"),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), BAD)
+def test_settings_that_are_none_are_refused_and_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_what_is_no_rule_cannot_be_clipped():
+    with pytest.raises(TypeError, match="`optimizer` must be an update rule"):
+        clip_norm(SGD, 1.0)
