@@ -133,6 +133,7 @@ rule(
     _power_log_base,
     lambda g, a, b, n, call: g * conj(call("power_log", a, b, n=n + 1)),
     forward=_power_log,
+    is_internal=True,
 )
 rule("remainder", "elementwise", lambda g: g, lambda xp, g, a, b, y: -g * xp.round((a - y) / b))
 rule("negative", "elementwise", lambda g: -g)
@@ -154,6 +155,7 @@ rule(
     "elementwise",
     lambda xp, g, a, y, degree: g * ratio(xp, y / degree, a),
     forward=lambda xp, a, *, degree: a ** (1 / degree),
+    is_internal=True,
 )
 
 rule("sin", "elementwise", lambda xp, g, a: g * conj(xp.cos(a)))

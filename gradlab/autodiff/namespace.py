@@ -18,6 +18,7 @@ from gradlab.autodiff.fourier import FOURIER
 from gradlab.autodiff.linear_algebra import LINEAR_ALGEBRA
 from gradlab.autodiff.node import LEVEL
 from gradlab.autodiff.rule import DISCRETE, RULES, Rule
+from gradlab.autodiff.special import Special
 from gradlab.backend import is_array, namespace, snapshot
 
 __all__ = [
@@ -74,7 +75,9 @@ class TracedNamespace:
     def __init__(self, inner: Any) -> None:
         self.inner = inner
         self.__name__ = f"gradlab.autodiff.namespace({inner.__name__})"
-        table: dict[str, Any] = {name: _recording(rule, inner) for name, rule in RULES.items()}
+        table: dict[str, Any] = {
+            name: _recording(rule, inner) for name, rule in RULES.items() if not rule.is_internal
+        }
         for name in (*CREATION, *DISCRETE, *UNSUPPORTED):
             table[name] = _constant_giving(getattr(inner, name, None), name)
         table |= {name: _on_plain(getattr(inner, name, None)) for name in PLAIN}
@@ -86,6 +89,7 @@ class TracedNamespace:
             setattr(self, name, _bound(function, self))
         self.linalg = _Extension(self, LINEAR_ALGEBRA)
         self.fft = _Extension(self, FOURIER)
+        self.special = Special(self)
 
     def __repr__(self) -> str:
         return f"<namespace {self.__name__}>"
@@ -120,7 +124,7 @@ namespace_source.append(traced_namespace)
 
 def _recording(rule: Rule, inner: Any) -> Callable[..., Any]:
     arity, is_view = rule.arity, rule.name in VIEWS
-    if arity == 1 and not is_view and not rule.is_internal:
+    if arity == 1 and not is_view:
         return _recording_one(rule, inner)
 
     def function(*args: Any, **given: Any) -> Any:

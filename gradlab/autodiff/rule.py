@@ -43,7 +43,6 @@ Call = Callable[[Any, Any, tuple[Any, ...], Any, Any, int], Any]
 
 _ARRAYS, _RESULTS, _TOOLS = "abc", "ye", ("call", "through")
 _SPECIAL = ("g", "xp", "shape", "dtype", "i", *_TOOLS)
-_INTERNAL = ("power_log", "root", "scatter")
 
 # What pulls call `call` and `through`: graph.py enters them, for it is written over this module.
 TOOLS: dict[str, Callable[..., Any]] = {}
@@ -75,13 +74,19 @@ class Rule:
     )
 
     def __init__(
-        self, name: str, kind: Kind, pulls: tuple[Pull | None, ...], forward: Callable[..., Any]
+        self,
+        name: str,
+        kind: Kind,
+        pulls: tuple[Pull | None, ...],
+        forward: Callable[..., Any],
+        *,
+        is_internal: bool = False,
     ) -> None:
         self.name = name
         self.kind: Kind = kind
         self.pulls = pulls
         self.forward = forward
-        self.is_internal = name in _INTERNAL
+        self.is_internal = is_internal
         self.arity = 0 if "arrays" in _parameters(forward) else len(pulls)
         options = _parameters(forward)[2 if self.arity == 0 else 1 + len(pulls) :]
         self.defaults = dict.fromkeys(options) | (forward.__kwdefaults__ or {})
@@ -151,7 +156,11 @@ DISCRETE: set[str] = set()
 
 
 def rule(
-    name: str, kind: Kind, *pulls: Pull | None, forward: Callable[..., Any] | None = None
+    name: str,
+    kind: Kind,
+    *pulls: Pull | None,
+    forward: Callable[..., Any] | None = None,
+    is_internal: bool = False,
 ) -> None:
     """Enter a rule into the table.
 
@@ -164,8 +173,11 @@ def rule(
         One for each array argument; None where it has no derivative.
     forward : callable, optional
         ``forward(xp, *arrays, **options)``. Default: the function of that name, without options.
+    is_internal : bool, optional
+        No namespace has the function: `forward` gets plain arrays alone.
     """
-    RULES[name] = Rule(name, kind, pulls, forward or _default_forward(name, len(pulls)))
+    forward = forward or _default_forward(name, len(pulls))
+    RULES[name] = Rule(name, kind, pulls, forward, is_internal=is_internal)
 
 
 def discrete(*names: str) -> None:

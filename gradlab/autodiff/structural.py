@@ -283,6 +283,7 @@ rule(
     "linear",
     lambda call, g, key: call("getitem", g, key=key),
     forward=lambda xp, a, *, key, new_shape: scatter_add(a, key, new_shape),
+    is_internal=True,
 )
 
 rule(

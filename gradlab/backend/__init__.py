@@ -23,6 +23,7 @@ from gradlab.backend.errors import (
 from gradlab.backend.library import Array, Namespace
 from gradlab.backend.memory import fresh, scatter_add, snapshot
 from gradlab.backend.selection import Backend, get_backend, set_backend, use_backend
+from gradlab.backend.special import special_function
 from gradlab.backend.timing import Timer
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "scatter_add",
     "set_backend",
     "snapshot",
+    "special_function",
     "stack_scalars",
     "synchronize",
     "to_numpy",

@@ -54,6 +54,10 @@ class Library(Protocol):
         """`x`, which may be written to, with `values` added at `key`, repeats included."""
         ...
 
+    def special(self) -> Any:
+        """Module of the library's own special functions, or None: SciPy's, on the host."""
+        ...
+
     def synchronize(self) -> None:
         """Wait until all work given to the current device is done."""
         ...

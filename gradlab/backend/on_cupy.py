@@ -22,6 +22,7 @@ __all__ = [
     "find_device",
     "from_host",
     "namespace",
+    "special",
     "synchronize",
     "to_host",
 ]
@@ -73,6 +74,13 @@ def device_of(x: Array) -> Device:
 
 def device_dtypes(device: Device) -> tuple[str, ...]:
     return ("float64", "float32")
+
+
+def special() -> Any:
+    _cupy()
+    import cupyx.scipy.special  # noqa: PLC0415  (optional, slow)
+
+    return cupyx.scipy.special
 
 
 def synchronize() -> None:

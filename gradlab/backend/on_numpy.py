@@ -16,6 +16,7 @@ __all__ = [
     "find_device",
     "from_host",
     "namespace",
+    "special",
     "synchronize",
     "to_host",
 ]
@@ -45,6 +46,10 @@ def device_of(x: Array) -> Device:
 
 def device_dtypes(device: Device) -> tuple[str, ...]:
     return ("float64", "float32")
+
+
+def special() -> None:
+    """SciPy has NumPy's."""
 
 
 def synchronize() -> None:

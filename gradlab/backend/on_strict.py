@@ -17,6 +17,7 @@ __all__ = [
     "find_device",
     "from_host",
     "namespace",
+    "special",
     "synchronize",
     "to_host",
 ]
@@ -64,6 +65,10 @@ def device_dtypes(device: Device) -> tuple[str, ...]:
     xp = namespace()
     known = xp.__array_namespace_info__().dtypes(device=xp.Device(device), kind="real floating")
     return tuple(sorted(known, reverse=True))  # float64 first where there is one
+
+
+def special() -> None:
+    """None: the standard has no such functions."""
 
 
 def synchronize() -> None:
