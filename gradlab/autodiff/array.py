@@ -423,7 +423,8 @@ class Array:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         name = _STANDARD_NAMES.get(ufunc.__name__, ufunc.__name__)
         if method == "__call__" and not options:
-            function = getattr(self.__array_namespace__(), name, None)
+            xp = self.__array_namespace__()
+            function = getattr(xp, name, None) or getattr(xp.special, name, None)  # SciPy's, too
             if function is not None:
                 return function(*inputs)
         elif "out" in options:

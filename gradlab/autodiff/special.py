@@ -3,6 +3,8 @@
 Values come from the library that holds the data (see `gradlab.backend.special`), but for those
 that the standard can say stably. All arguments are real. Names that begin with an underscore are
 not for users: families of derivatives, accurate where a formula in the functions would cancel.
+Pulls of two arrays combine them by functions of `xp`: operators of a plain array may refuse what is
+traced beside it.
 
 Conventions: ``xlogy(0, y)`` is 0, and its gradients are 0 in y and ``log(y)`` in x; those of
 `entr`, `rel_entr` and `kl_div` at 0 are the limits there; infinities that tie for the maximum
@@ -119,9 +121,10 @@ def _times_log(xp: Any, a: Any, b: Any, log: Callable[[Any], Any], one: float) -
 
 def _quotient(xp: Any, a: Any, b: Any) -> Any:
     """``a / b``; where both are 0, it is 0 and its own derivatives infinite."""
-    both = (a == 0) & (b == 0)
-    root = xp.sqrt(xp.where(both, a + b, xp.ones_like(a + b)))
-    return xp.where(both, root, a / xp.where(both, xp.ones_like(b), b))
+    both = xp.logical_and(a == 0, b == 0)
+    total = xp.add(a, b)
+    root = xp.sqrt(xp.where(both, total, xp.ones_like(total)))
+    return xp.where(both, root, xp.divide(a, xp.where(both, xp.ones_like(b), b)))
 
 
 def _log_ratio(xp: Any, a: Any, b: Any) -> Any:
@@ -145,7 +148,8 @@ def _rel_entr(xp: Any, a: Any, b: Any) -> Any:
 def _share(xp: Any, a: Any, b: Any) -> Any:
     """``a / b`` in the domain of the relative entropy."""
     value = _quotient(xp, a, b)
-    return xp.where((a < 0) | (b < 0), xp.full_like(value, math.nan), value)
+    outside = xp.logical_or(a < 0, b < 0)
+    return xp.where(outside, xp.full_like(value, math.nan), value)
 
 
 _special("entr", "elementwise", lambda xp, g, a: -g * (xp.log(a) + 1), forward=_entr)
@@ -224,7 +228,7 @@ def _pull_logsumexp(xp: Any, g: Any, a: Any, y: Any, axis: Any, keepdims: bool) 
     if not keepdims:
         kept = xp.sum(xp.zeros_like(a), axis=axis, keepdims=True).shape
         g, y = xp.reshape(g, kept), xp.reshape(y, kept)
-    ties = xp.isinf(a) & (a == y)
+    ties = xp.isinf(a) & xp.equal(a, y)
     zero = xp.zeros_like(a)
     e = xp.exp(xp.where(ties, zero, a) - xp.where(ties, zero, y))
     return g * (e / xp.sum(e, axis=axis, keepdims=True))
@@ -233,7 +237,7 @@ def _pull_logsumexp(xp: Any, g: Any, a: Any, y: Any, axis: Any, keepdims: bool) 
 _special(
     "softmax",
     "other",
-    lambda xp, g, y, axis: y * (g - xp.sum(g * y, axis=axis, keepdims=True)),
+    lambda xp, g, y, axis: (g - xp.sum(g * y, axis=axis, keepdims=True)) * y,
     forward=_softmax,
 )
 _special(
@@ -308,12 +312,12 @@ def _pull_gammainc(xp: Any, g: Any, a: Any, b: Any, call: Any) -> Any:
 
 
 def _pull_stdtr(xp: Any, g: Any, a: Any, b: Any, call: Any) -> Any:
-    log = (a + 1) / 2 * xp.log1p(b * b / a) + xp.log(a) / 2
+    log = xp.log1p(xp.divide(b * b, a)) * ((a + 1) / 2) + xp.log(a) / 2
     return g * xp.exp(-log - call("special.betaln", a / 2, xp.full_like(a, 0.5)))
 
 
-def _pull_betaln(g: Any, a: Any, b: Any, call: Any) -> Any:
-    return g * (call("special.digamma", a) - call("special.digamma", a + b))
+def _pull_betaln(xp: Any, g: Any, a: Any, b: Any, call: Any) -> Any:
+    return g * xp.subtract(call("special.digamma", a), call("special.digamma", xp.add(a, b)))
 
 
 _special("gammaln", "elementwise", lambda g, a, call: g * call("special.digamma", a))
@@ -325,12 +329,17 @@ _special(
     lambda g, a, n, call: g * call("special.polygamma", a, n=n + 1),
     forward=lambda xp, a, *, n: xp.astype(special_function("polygamma", n, a), a.dtype, copy=False),
 )
-_special("betaln", "elementwise", _pull_betaln, lambda g, a, b, call: _pull_betaln(g, b, a, call))
+_special(
+    "betaln",
+    "elementwise",
+    _pull_betaln,
+    lambda xp, g, a, b, call: _pull_betaln(xp, g, b, a, call),
+)
 _special(
     "beta",
     "elementwise",
-    lambda g, a, b, y, call: _pull_betaln(g * y, a, b, call),
-    lambda g, a, b, y, call: _pull_betaln(g * y, b, a, call),
+    lambda xp, g, a, b, y, call: _pull_betaln(xp, g * y, a, b, call),
+    lambda xp, g, a, b, y, call: _pull_betaln(xp, g * y, b, a, call),
 )
 _special("gammainc", "elementwise", _shape_of("gammainc", "a"), _pull_gammainc)
 _special(
