@@ -424,26 +424,44 @@ def test_without_scipy_the_cure_is_named(monkeypatch):
     assert float(autodiff.gradient(special("expit"), np.asarray(0.0))) == 0.25
 
 
-@pytest.mark.parametrize("name", [*PORTABLE, *BY_SCIPY])
+def functions_of_one():
+    """Every function, where it is tried, with constants for the other argument."""
+    found = {name: (special(name), interval) for name, (interval, _) in PORTABLE.items()}
+    found |= {name: (special(name), interval) for name, interval in BY_SCIPY.items()}
+    pairs = {name: interval for name, (interval, _) in PORTABLE_PAIRS.items()} | PAIRS_BY_SCIPY
+    for name, interval in pairs.items():
+        f = special(name)
+        found[f"{name} first"] = (lambda x, c, f=f: f(x, c), interval)
+        found[f"{name} second"] = (lambda x, c, f=f: f(c, x), interval)
+        found[f"{name} both"] = (lambda x, c, f=f: f(x * c, x + c), interval)
+    for name in SHAPED:
+        found[f"{name} second"] = (lambda x, c, f=special(name): f(c, x), (0.4, 3))  # noqa: B008
+    return found
+
+
+FUNCTIONS = functions_of_one()
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_same_numbers_on_every_backend(name, xp):
     """Gradients, dtype and device; truth: the same rule on NumPy."""
-    if name not in PORTABLE:
+    if name.split()[0] not in (*PORTABLE, *PORTABLE_PAIRS):
         pytest.importorskip("scipy.special", reason="values are SciPy's")
-    interval = PORTABLE[name][0] if name in PORTABLE else BY_SCIPY[name]
+    f, interval = FUNCTIONS[name]
     host = samples((2, 3), interval).astype(np.float32)
-    x, f = xp.asarray(host), special(name)
+    found = []
+    for x in (xp.asarray(host), host.astype(np.float64)):
+        given = (x * 0 + 1.25,) if " " in name else ()
 
-    def loss(x):
-        y = f(x)
-        return x.__array_namespace__().sum(y * y)
+        def loss(x, given=given):
+            y = f(x, *given)
+            return x.__array_namespace__().sum(y * y)
 
-    for got, expected in (
-        (autodiff.gradient(loss, x), autodiff.gradient(loss, host.astype(np.float64))),
-        (autodiff.hvp(loss, x, x), autodiff.hvp(loss, *2 * [host.astype(np.float64)])),
-    ):
-        assert (got.dtype, got.device) == (x.dtype, x.device)
-        scale = np.max(np.abs(expected))
-        np.testing.assert_allclose(gl.to_numpy(got), expected, rtol=2e-4, atol=2e-5 * scale)
+        found.append((x, autodiff.gradient(loss, x), autodiff.hvp(loss, x, x)))
+    (x, *got), (_, *expected) = found
+    for a, b in zip(got, expected, strict=True):
+        assert (a.dtype, a.device) == (x.dtype, x.device)
+        np.testing.assert_allclose(gl.to_numpy(a), b, rtol=2e-4, atol=2e-5 * np.max(np.abs(b)))
 
 
 def test_scipys_own_functions_take_what_is_traced():
