@@ -53,5 +53,13 @@ def test_cupys_own_functions_are_called_and_data_stay_on_the_gpu(monkeypatch):
     monkeypatch.setattr(on_cupy, "special", lambda: SimpleNamespace(erf=lambda x: ("erf of", x)))
     x = CuPyArray()
     assert special_function("erf", x) == ("erf of", x)
-    with pytest.raises(NotImplementedError, match=r"cupyx.scipy.special has no 'stdtr': .*to_nump"):
+    with pytest.raises(NotImplementedError, match=r"cupy has no special function 'stdtr'.*to_nump"):
         special_function("stdtr", x, x)
+
+
+def test_torchs_data_stay_on_their_device():
+    torch = pytest.importorskip("torch")
+    x = torch.ones(2, device="meta")
+    assert special_function("erf", x).device == x.device
+    with pytest.raises(NotImplementedError, match="torch has no special function 'beta'"):
+        special_function("beta", x, x)

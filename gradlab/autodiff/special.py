@@ -354,31 +354,52 @@ _special("stdtr", "elementwise", _shape_of("stdtr", "df"), _pull_stdtr)
 # --- modified Bessel functions, and their multiples by exp(-abs(a))
 
 
-def _ive(xp: Any, a: Any, *, n: int, odd: int) -> Any:
-    """``exp(-abs(a)) * I_n(a)``, times the sign of `a` where `odd` is 1.
+def _bessel(xp: Any, t: Any, last: int) -> list[Any]:
+    """``exp(-t) * I_m(t)`` for m up to `last` and t from 0 on.
 
-    By its power series, whose terms are all positive, or by recurrence, which cancels little from
-    10 on. The factor makes the derivatives members of the family.
+    By power series, whose terms are all positive, or by recurrence, which cancels little from 10
+    on.
+    """
+    row = [special_function("i0e", t), special_function("i1e", t)]
+    near, far = _split(xp, t < 10, t, 10.0)  # noqa: PLR2004
+    before, y = special_function("i0e", far), special_function("i1e", far)
+    for m in range(2, last + 1):
+        before, y = y, before - 2 * (m - 1) / far * y
+        terms = [1 / (math.factorial(k) * math.factorial(m + k)) for k in range(40)]
+        series = xp.exp(-near) * (near / 2) ** m * _polynomial(terms, near * near / 4)
+        row.append(xp.where(t < 10, series, y))  # noqa: PLR2004
+    return row
+
+
+def _iv(xp: Any, a: Any, *, n: int) -> Any:
+    t = xp.abs(a)
+    y = xp.exp(t) * _bessel(xp, t, n)[n]
+    return xp.sign(a) * y if n % 2 else y
+
+
+def _scaled(xp: Any, a: Any, *, n: int, order: int) -> Any:
+    """Derivative of some order of ``exp(-abs(a)) * I_n(a)``; at 0, the mean of both sides.
+
+    By differences of neighbours, ``y' = (y[n-1] + y[n+1]) / 2 - y[n]``, and from 30 on, where these
+    cancel, by the asymptotic series.
+
+    References
+    ----------
+    Abramowitz and Stegun, Handbook of Mathematical Functions, 9.6.26 and 9.7.1.
     """
     t = xp.abs(a)
-    small, large = _split(xp, t < 10, t, 10.0)  # noqa: PLR2004
-    before, y = special_function("i0e", t), special_function("i1e", t)
-    if n == 0:
-        y = before
-    elif n > 1:
-        before, y = special_function("i0e", large), special_function("i1e", large)
-        for k in range(1, n):
-            before, y = y, before - 2 * k / large * y
-        terms = [1 / (math.factorial(k) * math.factorial(n + k)) for k in range(40)]
-        series = xp.exp(-small) * (small / 2) ** n * _polynomial(terms, small * small / 4)
-        y = xp.where(t < 10, series, y)  # noqa: PLR2004
-    return xp.sign(a) * y if (n + odd) % 2 else y
-
-
-def _slope(call: Any, a: Any, n: int, odd: int) -> Any:
-    """Derivative of a member of that family."""
-    before, after = (call("special._ive", a, n=abs(k), odd=odd) for k in (n - 1, n + 1))
-    return (before + after) / 2 - call("special._ive", a, n=n, odd=1 - odd)
+    near, far = _split(xp, t < 30, t, 30.0)  # noqa: PLR2004
+    members = _bessel(xp, near, n + order)
+    row = [members[abs(m)] for m in range(n - order, n + order + 1)]
+    for _ in range(order):
+        row = [(p + r) / 2 - q for p, q, r in zip(row, row[1:], row[2:], strict=False)]
+    terms, c = [], 1 / math.sqrt(2 * math.pi)
+    for k in range(25):
+        terms.append(c * math.prod(-k - 0.5 - i for i in range(order)))
+        c *= ((2 * k + 1) ** 2 - 4 * n * n) / (8 * (k + 1))
+    series = _polynomial(terms, 1 / far) / (xp.sqrt(far) * far**order)
+    y = xp.where(t < 30, row[0], series)  # noqa: PLR2004
+    return xp.sign(a) * y if (n + order) % 2 else y
 
 
 _special("i0", "elementwise", lambda g, a, call: g * call("special.i1", a))
@@ -393,12 +414,15 @@ _special(
     lambda g, a, n, call: (
         g * ((call("special._iv", a, n=n - 1) + call("special._iv", a, n=n + 1)) / 2)
     ),
-    forward=lambda xp, a, *, n: xp.exp(xp.abs(a)) * _ive(xp, a, n=n, odd=0),
+    forward=_iv,
 )
-_special("i0e", "elementwise", lambda g, a, call: g * _slope(call, a, 0, 0))
-_special("i1e", "elementwise", lambda g, a, call: g * _slope(call, a, 1, 0))
+_special("i0e", "elementwise", lambda g, a, call: g * call("special._scaled", a, n=0, order=1))
+_special("i1e", "elementwise", lambda g, a, call: g * call("special._scaled", a, n=1, order=1))
 _special(
-    "_ive", "elementwise", lambda g, a, n, odd, call: g * _slope(call, a, n, odd), forward=_ive
+    "_scaled",
+    "elementwise",
+    lambda g, a, n, order, call: g * call("special._scaled", a, n=n, order=order + 1),
+    forward=_scaled,
 )
 
 

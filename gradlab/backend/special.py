@@ -36,14 +36,17 @@ def special_function(name: str, *operands: Any) -> Array:
     ImportError
         If SciPy is needed and not installed.
     NotImplementedError
-        If the arrays are CuPy's, which has no such function.
+        If the library has no such function, and the arrays are not on the host.
     """
     like = next(x for x in operands if is_array(x) or isinstance(x, np.generic))
     function = getattr(_module(like), name, None)
     if function is not None:
         return function(*operands)
-    if library_of(like) == "cupy":
-        msg = f"cupyx.scipy.special has no {name!r}: move the arrays to the host (gl.to_numpy)"
+    if _is_away(like):
+        msg = (
+            f"{library_of(like)} has no special function {name!r}, and SciPy's computes on the "
+            "host alone: move the arrays there (gradlab.to_numpy)"
+        )
         raise NotImplementedError(msg)
     return asarray_like(
         _on_host(name, [x if type(x) is int else to_numpy(x) for x in operands]), like
@@ -60,6 +63,11 @@ def _module(like: Array) -> Any:
 
         return torch.special
     return None
+
+
+def _is_away(x: Array) -> bool:
+    name = library_of(x)
+    return name == "cupy" or (name == "torch" and x.device.type != "cpu")
 
 
 def _on_host(name: str, operands: list[Any]) -> np.ndarray[Any, Any]:

@@ -62,8 +62,14 @@ DEFINITIONS = {
     "digamma": (mpmath.digamma, (-2.5, *POSITIVE)),
     "i0": (lambda x: mpmath.besseli(0, x), WIDE),
     "i1": (lambda x: mpmath.besseli(1, x), WIDE),
-    "i0e": (lambda x: mpmath.exp(-abs(x)) * mpmath.besseli(0, x), (-40, -9.9, 0.001, 0.7, 10.1)),
-    "i1e": (lambda x: mpmath.exp(-abs(x)) * mpmath.besseli(1, x), (-40, -9.9, 0.001, 0.7, 10.1)),
+    "i0e": (
+        lambda x: mpmath.exp(-abs(x)) * mpmath.besseli(0, x),
+        (-40, -9.9, 0.001, 0.7, 10.1, 29.9, 1e6),
+    ),
+    "i1e": (
+        lambda x: mpmath.exp(-abs(x)) * mpmath.besseli(1, x),
+        (-40, -9.9, 0.001, 0.7, 10.1, 29.9, 1e6),
+    ),
     "entr": (lambda x: -x * mpmath.log(x), (*UNIT, 2.0, 1e5)),
     "sinc": (mpmath.sincpi, (-12.3, -0.7, 1e-6, 0.3, 0.63, 0.64, 0.95, 0.96, 5.1)),
 }
