@@ -1,7 +1,7 @@
 """Special functions, which the standard lacks: each from the library that holds the data.
 
-SciPy's for NumPy, CuPy's (cupyx) for CuPy, torch's own for torch. A library without a
-function, and whose data are on the host, gets SciPy's value by way of it; data on a GPU stay there.
+SciPy's for NumPy, CuPy's (cupyx) for CuPy, torch's own for torch. Where a library lacks a function,
+SciPy computes it from data on the host; data on a GPU stay there, and the call raises.
 """
 
 from __future__ import annotations
