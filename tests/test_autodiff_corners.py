@@ -66,8 +66,8 @@ def test_numpy_s_elementwise_functions_are_those_of_the_standard():
     np.testing.assert_allclose(gradient(f, x), truth)
     with pytest.raises(TypeError, match="cannot take in what is traced"):
         gradient(lambda x: np.exp(x, out=np.empty(2)), x)
-    with pytest.raises(TypeError, match=r"np.add \(reduce\) would cut"):
-        gradient(np.add.reduce, x)
+    with pytest.raises(TypeError, match=r"np.logaddexp.reduce would cut"):
+        gradient(np.logaddexp.reduce, x)
     with pytest.raises(TypeError, match=r"np\.fmod"):
         gradient(lambda x: np.fmod(x, 2.0), x)
 

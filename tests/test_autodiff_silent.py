@@ -178,7 +178,7 @@ REFUSED = {
     "linspace": lambda xp, x: total(xp.linspace(x[0], x[1], 3)),
     "arange": lambda xp, x: total(xp.arange(0.0, x[1])),
     "correction": lambda xp, x: xp.std(x, correction=x[0]),
-    "np.add.reduce": lambda xp, x: np.add.reduce(x),
+    "np.logaddexp.reduce": lambda xp, x: np.logaddexp.reduce(x),
     "np.divmod": lambda xp, x: np.divmod(x, 2.0)[1],
     "out": lambda xp, x: np.add(x, 1.0, out=np.zeros(2)),
     "a third operand": lambda xp, x: xp.add(x, x, x),

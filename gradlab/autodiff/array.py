@@ -16,6 +16,7 @@ from gradlab.autodiff import structural  # noqa: F401  (fills the table, as the 
 from gradlab.autodiff.alias import Alias, Family
 from gradlab.autodiff.elementwise import is_inexact_dtype
 from gradlab.autodiff.node import LEVEL, Node, next_serial
+from gradlab.autodiff.numpy_protocols import NumPyProtocols
 from gradlab.autodiff.rule import RULES, Rule
 from gradlab.backend import is_array, namespace, snapshot, to_numpy
 
@@ -37,18 +38,6 @@ __all__ = [
 # What gives the namespace of traced arrays for that of a library: namespace.py enters it here,
 # for it is written over this module.
 namespace_source: list[Callable[[Any], Any]] = []
-
-# NumPy's names of functions that the standard calls otherwise
-_STANDARD_NAMES = {
-    **{f"arc{name}": f"a{name}" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "tan2")},
-    "absolute": "abs",
-    "conjugate": "conj",
-    "invert": "bitwise_invert",
-    "power": "pow",
-    "left_shift": "bitwise_left_shift",
-    "right_shift": "bitwise_right_shift",
-    "rint": "round",
-}
 
 _new = object.__new__
 _NONE: dict[str, Any] = {}  # options of an operator
@@ -323,7 +312,7 @@ def plain(x: Any) -> Any:
 _matmul = _binary("matmul", operator.matmul)
 
 
-class Array:
+class Array(NumPyProtocols):
     """An array of the standard that records what is computed from it.
 
     It behaves as the library's own arrays do; see `gradlab.autodiff` for what raises and why.
@@ -416,27 +405,7 @@ class Array:
         return self._value("x.item()").item()
 
     def __array__(self, *args: Any, **options: Any) -> Any:
-        values = to_numpy(self._value("np.asarray(x)")).view()
-        values.flags.writeable = False  # nodes may have saved them
-        return values.__array__(*args, **options)
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        name = _STANDARD_NAMES.get(ufunc.__name__, ufunc.__name__)
-        if method == "__call__" and not options:
-            xp = self.__array_namespace__()
-            function = getattr(xp, name, None) or getattr(xp.special, name, None)  # SciPy's, too
-            if function is not None:
-                return function(*inputs)
-        elif "out" in options:
-            msg = (
-                "a plain array cannot take in what is traced: write y = y + x for y += x and for "
-                "`out=`, or make y with a function of x's namespace, such as xp.asarray(y)"
-            )
-            raise TypeError(msg)
-        for x in inputs:
-            if type(x) is Array:
-                x._value(f"np.{ufunc.__name__} ({method})")
-        return getattr(ufunc, method)(*(plain(x) for x in inputs), **options)
+        return self._on_host("np.asarray(x)").__array__(*args, **options)
 
     def __dlpack__(self, **_: Any) -> NoReturn:
         self._refuse("DLPack")
@@ -585,6 +554,11 @@ class Array:
         if self._node is not None:
             self._refuse(what)
         return plain(self)
+
+    def _on_host(self, what: str) -> Any:
+        values = to_numpy(self._value(what)).view()
+        values.flags.writeable = False  # nodes may have saved them
+        return values
 
     def _refuse(self, what: str) -> NoReturn:
         msg = (
