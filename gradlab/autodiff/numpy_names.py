@@ -87,6 +87,8 @@ def _entered(
 
 
 def _is_same(value: Any, default: Any) -> bool:
+    if default == "K" and isinstance(value, str):
+        return value in "KAC"  # how a copy lies in memory, but for Fortran's order
     return value is default or (type(value) is type(default) and bool(value == default))
 
 
@@ -268,7 +270,7 @@ def _gradient(xp, f, *spacing, axis=None, edge_order=1):
     if min(f.shape[k] for k in axes) < 2:  # noqa: PLR2004
         msg = f"np.gradient takes two elements or more along an axis: got the shape {f.shape}"
         raise ValueError(msg)
-    if any(getattr(h, "shape", ()) for h in steps):
+    if any(isinstance(h, list | tuple) or getattr(h, "shape", ()) for h in steps):
         msg = "np.gradient of a traced array takes numbers for its spacing: got an array"
         raise TypeError(msg)
     slopes = tuple(_slope(xp, f, k, h) for k, h in zip(axes, steps, strict=True))
@@ -808,7 +810,7 @@ _OWN: dict[str, Callable[..., Any]] = {
     "clip": lambda xp, a, min=None, max=None, out=None: _clip(xp, a, min, max),
     "conj": lambda xp, a: xp.conj(a),
     "conjugate": lambda xp, a: xp.conj(a),
-    "copy": lambda xp, a, order="C": xp.asarray(a, copy=True),
+    "copy": lambda xp, a, order="K": xp.asarray(a, copy=True),
     "fill": lambda xp, a, value: a.__setitem__(..., value),
     "flatten": lambda xp, a, order="C": xp.asarray(_flat(xp, a), copy=True),
     "reshape": lambda xp, a, *shape, order="C", copy=None: xp.reshape(
