@@ -645,9 +645,9 @@ def _repeat(xp, a, repeats, axis=None):
 def _delete(xp, arr, obj, axis=None):
     if axis is None:
         arr, axis = _flat(xp, arr), 0
-    places = list(range(arr.shape[axis]))
-    gone = places[obj] if isinstance(obj, slice) else [places[k] for k in _tuple(obj)]
-    return xp.take(arr, xp.asarray([k for k in places if k not in set(gone)]), axis=axis)
+    is_kept = xp.ones((arr.shape[axis],), dtype=xp.bool, device=arr.device)
+    is_kept[obj] = False
+    return xp.take(arr, xp.nonzero(is_kept)[0], axis=axis)
 
 
 @_named("clip")
@@ -768,7 +768,9 @@ _SHORT: dict[str, Callable[..., Any]] = {
         a, _tuple(shape), copy=copy
     ),
     "result_type": lambda xp, *args: xp.result_type(*args),
-    "roll": lambda xp, a, shift, axis=None: xp.roll(a, shift, axis=axis),
+    "roll": lambda xp, a, shift, axis=None: xp.roll(
+        a, tuple(shift) if isinstance(shift, list) else shift, axis=axis
+    ),
     "searchsorted": lambda xp, a, v, side="left", sorter=None: xp.searchsorted(
         *_arrays(xp, a, v), side=side
     ),
