@@ -491,6 +491,29 @@ def test_arrays_of_the_strict_standard_take_traced_ones_from_the_right_alone():
             gradient(lambda x: np.sum(c * x), c)  # raised by array-api-strict, before it asks x
 
 
+def test_extensions_of_the_namespace_get_their_options_by_name(monkeypatch):
+    """Of a namespace that has them; that their results are right is tested with them."""
+    seen = []
+
+    def transform(x, /, **options):
+        seen.append(options)
+        return x
+
+    def f(x):
+        xp = x.__array_namespace__()
+        fft = SimpleNamespace(fft=transform, rfftn=transform, fftshift=transform)
+        monkeypatch.setattr(xp, "fft", fft, raising=False)
+        monkeypatch.setattr(xp.linalg, "matrix_norm", lambda x, **o: x[..., 0, 0], raising=False)
+        np.fft.fft(x, 4, axis=0)
+        np.fft.rfftn(x, None, (0, 1), norm="ortho")
+        np.fft.fftshift(x, 1)
+        return np.sum(np.linalg.norm(x, "nuc", axis=(1, 0), keepdims=True)) ** 2
+
+    got = gradient(f, X)
+    assert seen == [{"n": 4, "axis": 0}, {"axes": (0, 1), "norm": "ortho"}, {"axes": 1}]
+    assert got[0, 0] == 2 * X[0, 0]
+
+
 # --- CuPy's functions, as it hands them over
 
 
