@@ -105,7 +105,9 @@ for _name, _given in METHODS.items():
 
 def _ufunc(xp: Any, name: str) -> Callable[..., Any] | None:
     found = UFUNCS.get(name, name)
-    return getattr(xp, found, None) if isinstance(found, str) else partial(found, xp)
+    if not isinstance(found, str):
+        return partial(found, xp)
+    return getattr(xp, found, None) or getattr(xp.special, found, None)  # SciPy's ufuncs, too
 
 
 def _ufunc_method(xp: Any, name: str, method: str) -> Callable[..., Any] | None:
