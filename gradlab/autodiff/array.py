@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
+from types import ModuleType
 from typing import Any, NoReturn
 
 from gradlab.autodiff import structural  # noqa: F401  (fills the table, as the next line does)
@@ -28,6 +29,7 @@ __all__ = [
     "computed",
     "constant",
     "frozen",
+    "is_traced",
     "lift",
     "namespace_source",
     "plain",
@@ -65,9 +67,16 @@ def apply(rule: Rule, operands: Sequence[Any], options: dict[str, Any]) -> Array
     """Compute a function, and record a node where an operand is traced."""
     level, inner, traced = _taken_apart(rule, operands)
     xp = namespace(*inner)
+    if is_traced(xp):  # operators of a library may refuse what is traced
+        inner = [constant(x) if is_array(x) else x for x in inner]
     result = computed(rule, xp, inner, options)
     results = result if rule.has_extra else (result,)
     return _recorded(rule, operands, options, level, inner, traced, xp, results)
+
+
+def is_traced(xp: Any) -> bool:
+    """Whether a namespace is that of traced arrays."""
+    return type(xp) is not ModuleType and hasattr(xp, "is_traced")
 
 
 def apply_parts(
@@ -222,6 +231,8 @@ def _binary(name: str, op: Callable[[Any, Any], Any]) -> Callable[[Array, Any], 
         else:
             return apply(rule, (self, other), {})
         a = self._data
+        if kind is Array and (type(a) is Array) != (type(b) is Array):  # of an outer trace, and not
+            a, b = constant(a), constant(b)
         y = op(a, b)
         out = _new(Array)
         out._data, out._alias = y, None
@@ -359,7 +370,7 @@ class Array(NumPyProtocols):
 
     @property
     def mT(self) -> Array:  # noqa: N802
-        return self.view(apply(RULES["matrix_transpose"], (self,), {}))
+        return self._view(apply(RULES["matrix_transpose"], (self,), {}))
 
     def to_device(self, device: Any, /, *, stream: Any = None) -> Array:
         if device == self.device:
@@ -420,7 +431,7 @@ class Array(NumPyProtocols):
     def __getitem__(self, key: Any) -> Array:
         key = self._plain_key(key)
         result = apply(RULES["getitem"], (self,), {"key": key})
-        return self.view(result, key) if _is_view_key(key) else result
+        return self._view(result, key) if _is_view_key(key) else result
 
     def __setitem__(self, key: Any, value: Any) -> None:
         alias = self._alias
@@ -500,7 +511,7 @@ class Array(NumPyProtocols):
 
     # --- references, aliases, refusals
 
-    def view(self, result: Array, key: Any = None) -> Array:
+    def _view(self, result: Array, key: Any = None) -> Array:
         """Make `result`, a view in NumPy, share the fate of what it is a view of."""
         if result is self:
             return result

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any
 
-from gradlab.autodiff.array import Array, apply, computed, constant, lift
+from gradlab.autodiff.array import Array, apply, computed, constant, is_traced, lift
 from gradlab.autodiff.elementwise import conj, is_complex_dtype
 from gradlab.autodiff.node import (
     ARGNUMS,
@@ -125,7 +125,10 @@ def _cotangents(node: Node, g: Any, *, nan_safe: bool = False) -> list[Any]:
     if type(rule) is not Rule:
         return rule.cotangents(node, g)
     argnums, saved, options, xp = node[ARGNUMS], node[SAVED], node[OPTIONS], node[XP]
-    if xp is None or type(g) is Array:
+    if type(g) is Array or is_traced(xp):  # inside a trace, all are of its class:
+        g, saved = constant(g), _constants(saved)  # operators of a library may refuse its arrays
+        xp = namespace(g)
+    elif xp is None:
         xp = namespace(g)
     found = [
         call(xp, g, saved, options, parent, i)
@@ -134,6 +137,13 @@ def _cotangents(node: Node, g: Any, *, nan_safe: bool = False) -> list[Any]:
     if nan_safe and rule.kind == "elementwise":
         found = [_zero_where_zero(g, c) for c in found]
     return found
+
+
+def _constants(saved: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(
+        _constants(x) if type(x) is tuple else constant(x) if hasattr(x, "dtype") else x
+        for x in saved
+    )
 
 
 def _zero_where_zero(g: Any, c: Any) -> Any:

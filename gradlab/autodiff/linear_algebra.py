@@ -386,7 +386,7 @@ def det(xp: Any, x: Any, /) -> Any:
 
 def diagonal(xp: Any, x: Any, /, *, offset: int = 0) -> Any:
     x = xp.asarray(x)
-    return x.view(apply(RULES["linalg.diagonal"], (x,), {"offset": offset}))
+    return x._view(apply(RULES["linalg.diagonal"], (x,), {"offset": offset}))
 
 
 def eigh(xp: Any, x: Any, /) -> EighResult:

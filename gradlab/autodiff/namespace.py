@@ -72,6 +72,8 @@ class TracedNamespace:
         The library's own, whose arrays are constants here.
     """
 
+    is_traced = True
+
     def __init__(self, inner: Any) -> None:
         self.inner = inner
         self.__name__ = f"gradlab.autodiff.namespace({inner.__name__})"
@@ -135,7 +137,7 @@ def _recording(rule: Rule, inner: Any) -> Callable[..., Any]:
             given["new_shape"] = given.pop("shape")
         given.update(_positional(rule, rest))
         result = apply(rule, operands, given)
-        return operands[0].view(result) if is_view and type(operands[0]) is Array else result
+        return operands[0]._view(result) if is_view and type(operands[0]) is Array else result
 
     function.__name__ = function.__qualname__ = rule.name
     return function
@@ -247,6 +249,8 @@ def _holds_arrays(obj: Any) -> bool:
 def astype(xp: Any, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Array:
     if type(x) is not Array:
         x = constant(snapshot(x))
+    if isinstance(dtype, str):  # as NumPy names them, such as "f4"
+        dtype = xp.inner.empty((0,), dtype=dtype).dtype
     if device is not None:
         x.to_device(device)
     if dtype == x.dtype and not copy:

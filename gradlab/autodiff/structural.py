@@ -41,13 +41,13 @@ def _count(shape: tuple[int, ...], axis: Any, correction: float = 0) -> float:
 
 
 def _extreme(xp: Any, g: Any, a: Any, y: Any, axis: Any, keepdims: bool) -> Any:  # noqa: FBT001
-    ties = xp.astype(a == _widen(xp, y, a.shape, axis, keepdims), a.dtype)
+    ties = xp.astype(xp.equal(a, _widen(xp, y, a.shape, axis, keepdims)), a.dtype)
     shared = xp.sum(ties, axis=axis, keepdims=True)
     return (_widen(xp, g, a.shape, axis, keepdims) / shared) * ties
 
 
 def _deviation(xp: Any, a: Any, axis: Any) -> Any:
-    return a - xp.mean(a, axis=axis, keepdims=True)
+    return xp.subtract(a, xp.mean(a, axis=axis, keepdims=True))
 
 
 def _std(xp: Any, g: Any, a: Any, y: Any, axis: Any, keepdims: bool, correction: float) -> Any:  # noqa: FBT001

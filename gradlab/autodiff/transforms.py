@@ -412,8 +412,9 @@ def _own(found: Sequence[Any], likes: Sequence[Any], given: Sequence[Any]) -> li
 
 
 def _ones_like(value: Any) -> Any:
-    value = plain(value)
-    return namespace(value).ones((), dtype=value.dtype, device=value.device)
+    values = plain(value)
+    one = namespace(values).ones((), dtype=values.dtype, device=values.device)
+    return constant(one) if type(value) is Array else one
 
 
 def _shaped_like(u: Any, value: Any, called: str, of: str) -> Any:
