@@ -320,16 +320,60 @@ def transpose_written(x):
     return ns(x).sum(y)
 
 
+def column_read_after_a_row_was_written(x):
+    y = ns(x).reshape(x * 1, (1, 2))
+    row, column = y[0, ...], y[:, 0]
+    row += 1.0
+    return ns(x).sum(column)
+
+
+def row_read_by_another_index(x):
+    y = ns(x).reshape(x * 1, (2, 1))
+    first, other = y[0, ...], y[-2, ...]
+    first += 1.0
+    return ns(x).sum(other)
+
+
+def row_kept_over_a_write_to_all(x):
+    y = ns(x).reshape(x * 1, (2, 1))
+    first, other = y
+    first += 1.0
+    y[0] = first  # y may be written to again, and other rows show it
+    y[1] = 5.0
+    return ns(x).sum(other)
+
+
+def part_of_a_row_that_was_written(x):
+    y = ns(x).reshape(x * 1, (2, 1))
+    first, other = y
+    part = first[:1]
+    other += 1.0
+    first += 1.0
+    return ns(x).sum(part)
+
+
 @pytest.mark.parametrize(
     "f",
     [
         through_a_row, through_a_slice, through_iteration, element_kept_over_a_write,
-        transpose_written,
+        transpose_written, column_read_after_a_row_was_written, row_read_by_another_index,
+        row_kept_over_a_write_to_all, part_of_a_row_that_was_written,
     ],
 )  # fmt: skip
 def test_a_write_that_another_name_would_see_raises_with_the_cure(f):
     with pytest.raises(AliasError, match="write through one name only"):
         gradient(f, np.asarray([1.0, 2.0]))
+
+
+def test_rows_of_one_array_are_written_to_apart():
+    def f(x):
+        first, second = x * 1
+        first[0] = second[1] ** 2
+        second[0] *= 3.0
+        return ns(x).sum(first * second)
+
+    got = gradient(f, np.asarray([[1.0, 2.0], [3.0, 4.0]]))
+    np.testing.assert_array_equal(got, [[0.0, 4.0], [3 * 4.0**2, 2 * 4.0 * 9.0 + 2.0]])
 
 
 def test_a_copy_taken_before_is_no_alias():

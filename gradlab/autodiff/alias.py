@@ -19,13 +19,25 @@ class Family:
     is_stale : bool
     written : tuple or None
         The array that was written to, which array it was a view of, and by which key.
+    parts : list of tuple
+        Of everything written to, which array it was a view of, and by which key.
     """
 
-    __slots__ = ("is_stale", "written")
+    __slots__ = ("is_stale", "parts", "written")
 
     def __init__(self) -> None:
         self.is_stale = False
         self.written: tuple[Any, Any, Any] | None = None
+        self.parts: list[tuple[Any, Any]] = []
+
+    def write(self, array: Any, base: Any, key: Any) -> None:
+        """Note that `array` was written to, what it was a view of, and by which key."""
+        self.is_stale, self.written = True, (array, base, key)
+        self.parts.append((base, key))
+
+    def spoil(self) -> None:
+        """Note that any member may be written to from now on, unseen."""
+        self.parts.append((None, None))
 
 
 class Alias:
@@ -38,10 +50,27 @@ class Alias:
 
     def check(self) -> None:
         """Raise if a member of the family was written to."""
-        if self.family.is_stale:
+        if self.family.is_stale and not all(self._is_apart(*part) for part in self.family.parts):
             msg = (
                 "this array shares memory with one that was written to since, as NumPy's views do, "
                 "and a traced array cannot follow: write through one name only, such as "
                 "`y[0, 1] = v` for `y[0][1] = v`, or take a copy first, xp.asarray(x, copy=True)"
             )
             raise AliasError(msg)
+
+    def _is_apart(self, base: Any, key: Any) -> bool:
+        """Whether this is of one row of `base`, and `key` of another."""
+        alias: Alias | None = self
+        while alias is not None and alias.base is not None:
+            if alias.base is base:
+                row, other = _row(alias.key), _row(key)
+                if row is not None and other is not None and row != other:
+                    return (row < 0) == (other < 0)  # -1 may be any row
+            alias = alias.base._alias
+        return False
+
+
+def _row(key: Any) -> int | None:
+    """First index of a key, if it is a whole number."""
+    first = key[0] if type(key) is tuple and key else key
+    return first if type(first) is int else None

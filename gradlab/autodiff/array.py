@@ -440,6 +440,7 @@ class Array(NumPyProtocols):
             if written is not None and written[0] is value and written[1] is self:  # y[k] += v
                 if written[2] == key:
                     self._alias = None
+                    alias.family.spoil()  # what is written here from now on, it does not hear of
                 view, value = value, frozen(value)
                 view._alias = alias  # NumPy would show in it what is written here from now on
         key = self._plain_key(key)
@@ -544,8 +545,7 @@ class Array(NumPyProtocols):
         if result.dtype != self.dtype:
             result = apply(RULES["astype"], (result,), {"dtype": self.dtype})
         if self._alias is not None:
-            family = self._alias.family
-            family.is_stale, family.written = True, (self, self._alias.base, self._alias.key)
+            self._alias.family.write(self, self._alias.base, self._alias.key)
             self._alias = None
         self._data, self._node = result._data, result._node
 

@@ -71,8 +71,8 @@ REFUSED = {
     **dict.fromkeys(("signal.convolve", "signal.correlate"), r"int\(x\) would cut"),
     # writes into views of what is read later
     **dict.fromkeys((
-        "elementwise.find_minimum", "integrate.tanhsinh of a limit",
-        "integrate.tanhsinh of a parameter", "preprocessing.PowerTransformer.transform",
+        "integrate.tanhsinh of a limit", "integrate.tanhsinh of a parameter",
+        "preprocessing.PowerTransformer.transform",
     ), WRITTEN),
     **dict.fromkeys(("xpx.nunique", "xpx.setdiff1d", "xpx.union1d"), UNIQUE),
 }  # fmt: skip

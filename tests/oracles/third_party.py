@@ -262,7 +262,7 @@ CANDIDATES = {
         ).x, UNIT),
     "elementwise.find_minimum": (
         lambda x: elementwise.find_minimum(
-            lambda t, c: (t - c) ** 2, (like(x, -1.0), like(x, 0.3), like(x, 2.0)), args=(x,)
+            lambda t, c: (t - c) ** 2 + c**3, (like(x, -1.0), like(x, 0.3), like(x, 2.0)), args=(x,)
         ).f_x, UNIT),
     "differentiate.derivative": (
         lambda x: differentiate.derivative(array_namespace(x).exp, x).df, SIGNED),
