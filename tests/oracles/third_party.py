@@ -291,8 +291,9 @@ CANDIDATES = {
     "Rotation.as_euler": (lambda x: Rotation.from_quat(x).as_euler("xyz"), QUATERNIONS),
     "Rotation.from_mrp": (lambda x: Rotation.from_mrp(x).as_matrix(), VECTORS),
     "Rotation.as_mrp": (lambda x: Rotation.from_quat(x).as_mrp(), QUATERNIONS),
-    "Rotation.from_matrix": (lambda x: Rotation.from_matrix(x).as_matrix(),
-                             Rotation.from_quat(QUATERNIONS).as_matrix()),
+    "Rotation.from_matrix": (  # the nearest rotation to a matrix that is none
+        lambda x: Rotation.from_matrix(x).as_matrix(),
+        Rotation.from_quat(QUATERNIONS).as_matrix() + 0.05 * MATRIX[:3]),
     "Rotation.apply": (lambda x: Rotation.from_quat(x).apply(like(x, VECTORS)), QUATERNIONS),
     "Rotation.apply to vectors": (
         lambda x: Rotation.from_quat(like(x, QUATERNIONS)).apply(x), VECTORS),
