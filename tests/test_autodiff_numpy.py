@@ -342,6 +342,12 @@ def test_the_flat_iterator_is_no_attribute():
         gradient(lambda x: x.flat[0], X)
 
 
+@pytest.mark.parametrize("given", [(), (float,), (np.float32,)])
+def test_views_of_the_memory_are_refused_with_the_cure(given):
+    with pytest.raises(TypeError, match=r"take x\[\.\.\.\], or x\.astype\(dtype\)"):
+        gradient(lambda x: x.view(*given)[0, 0], X)
+
+
 def test_integers_and_truth_values_are_constants():
     def look(x):
         order = np.argsort(x, axis=None)

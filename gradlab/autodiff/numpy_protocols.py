@@ -84,6 +84,11 @@ class NumPyProtocols:
         """Bytes of a constant; a traced array raises."""
         return self._on_host("x.tobytes()").tobytes(order)
 
+    def view(self: Any, *_: Any, **__: Any) -> NoReturn:
+        """Refuse to read the same memory as another type."""
+        msg = "a traced array has no x.view(): take x[...], or x.astype(dtype) for another dtype"
+        raise TypeError(msg)
+
     def sort(self: Any, *_: Any, **__: Any) -> NoReturn:
         """Refuse to sort in place."""
         msg = "x.sort() would write into a traced array: write y = np.sort(x), or xp.sort(x)"
