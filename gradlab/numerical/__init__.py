@@ -6,5 +6,16 @@ from gradlab.numerical.differences import (
     gradient,
     value_and_gradient,
 )
+from gradlab.numerical.family import hessian, hvp, jacobian, jvp, vjp
 
-__all__ = ["ConstantFunctionWarning", "derivative", "gradient", "value_and_gradient"]
+__all__ = [
+    "ConstantFunctionWarning",
+    "derivative",
+    "gradient",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "value_and_gradient",
+    "vjp",
+]

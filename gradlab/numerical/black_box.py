@@ -16,7 +16,15 @@ from gradlab.backend import (
     stack_scalars,
 )
 
-__all__ = ["check_number", "real_leaves", "real_result", "run_batch", "run_one_by_one"]
+__all__ = [
+    "check_number",
+    "real_leaves",
+    "real_result",
+    "run_arrays",
+    "run_batch",
+    "run_one_array",
+    "run_one_by_one",
+]
 
 
 def run_one_by_one(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Array:
@@ -47,6 +55,33 @@ def run_batch(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Array
     if not is_array(result) or result.shape != (k,):
         came = f"shape {result.shape}" if is_array(result) else type(result).__name__
         msg = f"`f` with vectorized=True must return shape (k,) for k = {k} points: got {came}"
+        raise ValueError(msg)
+    namespace(points[0], result, names=("x", "the result of f"))
+    return result
+
+
+def run_one_array(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Array:
+    """Arrays that `f` gives at k points, stacked: shape (k, ...)."""
+    like = points[0]
+    results = []
+    for row in zip(*(_rows(chunk) for chunk in points), strict=True):
+        result = f(build(row))
+        check_number(result, like)
+        results.append(result if is_array(result) else stack_scalars([result], like)[0, ...])
+    shapes = sorted({tuple(result.shape) for result in results})
+    if len(shapes) > 1:
+        msg = f"`f` must return arrays of one shape: got {shapes[0]} and {shapes[1]}"
+        raise ValueError(msg)
+    return namespace(*results).stack(results)
+
+
+def run_arrays(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Array:
+    """Arrays of the vectorized `f`, shape (k, ...), from one call."""
+    result = f(build(points))
+    k = points[0].shape[0]
+    if not is_array(result) or result.ndim == 0 or result.shape[0] != k:
+        came = f"shape {result.shape}" if is_array(result) else type(result).__name__
+        msg = f"`f` with vectorized=True must return shape (k, ...) for k = {k} points: got {came}"
         raise ValueError(msg)
     namespace(points[0], result, names=("x", "the result of f"))
     return result

@@ -28,7 +28,16 @@ from gradlab.numerical.black_box import (
 )
 from gradlab.numerical.steps import Method, step_rules
 
-__all__ = ["ConstantFunctionWarning", "derivative", "gradient", "value_and_gradient"]
+__all__ = [
+    "ConstantFunctionWarning",
+    "chunk_rows",
+    "chunks",
+    "derivative",
+    "eps_of",
+    "gradient",
+    "repeat",
+    "value_and_gradient",
+]
 
 # Bytes of perturbed points that are built at once where `chunk_size` is not given: many rows for
 # small problems, little memory for large ones, and no larger than a CPU's cache.
@@ -109,10 +118,10 @@ def derivative(
             raise ValueError(msg)
         return result
 
-    stencil = rule.stencil(x, _eps(xp, x.dtype))
+    stencil = rule.stencil(x, eps_of(xp, x.dtype))
     first = evaluate(stencil.points[0])
-    if _eps(xp, first.dtype) > _eps(xp, x.dtype) and step is None:
-        stencil = rule.stencil(x, _eps(xp, first.dtype))
+    if eps_of(xp, first.dtype) > eps_of(xp, x.dtype) and step is None:
+        stencil = rule.stencil(x, eps_of(xp, first.dtype))
         first = evaluate(stencil.points[0])
     values = (first, *(evaluate(point) for point in stencil.points[1:]))
     value = evaluate(x) if stencil.needs_value else None
@@ -223,25 +232,25 @@ def _value_and_gradient(
     leaves = real_leaves(x)
     build = tree.flatten(x)[1]
     rules = step_rules(*options, x, leaves)
-    rows = _chunk_rows(chunk_size, leaves)
+    rows = chunk_rows(chunk_size, leaves)
     run = run_batch if vectorized else run_one_by_one
     xp = namespace(*leaves)
 
     def evaluate(points: Iterable[Array]) -> Array:
         return real_result(xp, run(f, build, list(points)), leaves[0])
 
-    value = evaluate(_repeat(xp, leaf, 1) for leaf in leaves)[0, ...]
+    value = evaluate(repeat(xp, leaf, 1) for leaf in leaves)[0, ...]
     slopes, ignored = [], []
     for i, (leaf, rule) in enumerate(zip(leaves, rules, strict=True)):
-        stencil = rule.stencil(leaf, max(_eps(xp, leaf.dtype), _eps(xp, value.dtype)))
+        stencil = rule.stencil(leaf, max(eps_of(xp, leaf.dtype), eps_of(xp, value.dtype)))
         columns = []
         for point in stencil.points:
             column = [
                 evaluate(
-                    chunk if j == i else _repeat(xp, other, chunk.shape[0])
+                    chunk if j == i else repeat(xp, other, chunk.shape[0])
                     for j, other in enumerate(leaves)
                 )
-                for chunk in _chunks(xp, leaf, point, rows)
+                for chunk in chunks(xp, leaf, point, rows)
             ]
             empty = xp.reshape(leaf, (-1,))
             columns.append(xp.reshape(xp.concat(column) if column else empty, leaf.shape))
@@ -256,7 +265,7 @@ def _value_and_gradient(
     return value, build(slopes)
 
 
-def _chunks(xp: Namespace, x: Array, point: Array, rows: int) -> Iterator[Array]:
+def chunks(xp: Namespace, x: Array, point: Array, rows: int) -> Iterator[Array]:
     """Copies of `x`, each with the next element taken from `point`, `rows` at a time."""
     flat, point = xp.reshape(x, (1, -1)), xp.reshape(point, (1, -1))
     n = math.prod(x.shape)
@@ -266,11 +275,13 @@ def _chunks(xp: Namespace, x: Array, point: Array, rows: int) -> Iterator[Array]
         yield xp.reshape(xp.where(own, point, flat), (own.shape[0], *x.shape))
 
 
-def _repeat(xp: Namespace, x: Array, k: int) -> Array:
+def repeat(xp: Namespace, x: Array, k: int) -> Array:
+    """Chunk of k copies of `x`."""
     return xp.tile(x[None, ...], (k,) + (1,) * x.ndim)
 
 
-def _chunk_rows(chunk_size: int | None, leaves: list[Array]) -> int:
+def chunk_rows(chunk_size: int | None, leaves: list[Array]) -> int:
+    """How many points are built at once."""
     if chunk_size is None:
         bytes_each = 8 * sum(math.prod(leaf.shape) for leaf in leaves)
         return int(max(1, _CHUNK_BYTES // max(1, bytes_each)))
@@ -280,5 +291,6 @@ def _chunk_rows(chunk_size: int | None, leaves: list[Array]) -> int:
     return chunk_size
 
 
-def _eps(xp: Namespace, dtype: Any) -> float:
+def eps_of(xp: Namespace, dtype: Any) -> float:
+    """Rounding error of a dtype."""
     return float(xp.finfo(dtype).eps)

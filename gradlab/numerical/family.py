@@ -1,0 +1,478 @@
+"""Jacobians, Hessians, and products with them, by finite differences of black boxes.
+
+They are computed a chunk of perturbed points at a time, as gradients are: what is held beside the
+result does not grow with it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from gradlab import tree
+from gradlab.backend import Array, Namespace, is_array, namespace
+from gradlab.numerical.black_box import (
+    check_number,
+    real_leaves,
+    real_result,
+    run_arrays,
+    run_one_array,
+)
+from gradlab.numerical.differences import chunk_rows, chunks, eps_of, gradient, repeat
+from gradlab.numerical.steps import Method, Stencil, step_rules
+
+__all__ = ["hessian", "hvp", "jacobian", "jvp", "vjp"]
+
+
+class _Function:
+    """A black box of arrays: called with chunks of points, it gives real rows, shape (k, size)."""
+
+    def __init__(
+        self, f: Callable[[Any], Any], x: tree.Tree, *, vectorized: bool, chunk_size: int | None
+    ) -> None:
+        self.leaves = real_leaves(x)
+        self.xp: Namespace = namespace(*self.leaves)
+        self.f, self.build = f, tree.flatten(x)[1]
+        self.run = run_arrays if vectorized else run_one_array
+        self.chunk_rows = chunk_rows(chunk_size, self.leaves)
+        self.shape: tuple[int, ...] | None = None
+        self.value = self([repeat(self.xp, leaf, 1) for leaf in self.leaves])
+        self.eps = max(eps_of(self.xp, self.value.dtype), *(self.eps_at(x) for x in self.leaves))
+
+    def __call__(self, points: list[Array]) -> Array:
+        result = real_result(self.xp, self.run(self.f, self.build, points), self.leaves[0])
+        if self.shape is None:
+            self.shape = result.shape[1:]
+        elif result.shape[1:] != self.shape:
+            msg = f"`f` must return arrays of one shape: got {result.shape[1:]} after {self.shape}"
+            raise ValueError(msg)
+        return self.xp.reshape(result, (result.shape[0], -1))
+
+    def eps_at(self, leaf: Array) -> float:
+        return eps_of(self.xp, leaf.dtype)
+
+    def moved(self, k: int, chunk: Array) -> Array:
+        """Values where leaf k alone is as the rows of `chunk` have it."""
+        rows = chunk.shape[0]
+        return self(
+            [chunk if j == k else repeat(self.xp, leaf, rows) for j, leaf in enumerate(self.leaves)]
+        )
+
+
+def jacobian(
+    f: Callable[[Any], Array],
+    x: tree.Tree,
+    /,
+    *,
+    method: Method = "central",
+    step: Any = None,
+    bounds: tuple[Any, Any] | None = None,
+    vectorized: bool = False,
+    chunk_size: int | None = None,
+) -> tree.Tree:
+    """Jacobian of a function of arrays: every element of ``f(x)`` by every element of `x`.
+
+    Parameters
+    ----------
+    f : callable
+        Maps what `x` is to a real array of any shape, or a number. Called 2n + 1 times for n
+        elements (n + 1 times with a one-sided method), on copies that it may modify.
+    x, method, step, bounds, vectorized, chunk_size
+        As for `gradlab.numerical.gradient`; a vectorized `f` returns shape ``(k, *f(x).shape)``.
+
+    Returns
+    -------
+    array or tree like `x`
+        Of each array, shape ``f(x).shape + x.shape``, in its dtype. Errors as for `gradient`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `gradient`; if `f` returns arrays of different shapes.
+
+    References
+    ----------
+    Nocedal and Wright, Numerical Optimization, 2nd ed., section 8.1.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> gl.numerical.jacobian(lambda x: x**2, gl.asarray([1.0, 2.0])).round(6)
+    array([[2., 0.],
+           [0., 4.]])
+    """
+    box = _Function(f, x, vectorized=vectorized, chunk_size=chunk_size)
+    rules = step_rules(method, step, bounds, x, box.leaves)
+    xp, shape = box.xp, box.shape or ()
+    parts = []
+    for k, (leaf, rule) in enumerate(zip(box.leaves, rules, strict=True)):
+        stencil = rule.stencil(leaf, max(box.eps_at(leaf), eps_of(xp, box.value.dtype)))
+        size = math.prod(leaf.shape)
+        out = xp.zeros((math.prod(shape), size), dtype=leaf.dtype, device=leaf.device)
+        sides = [chunks(xp, leaf, point, box.chunk_rows) for point in stencil.points]
+        start = 0
+        for moved in zip(*sides, strict=True):
+            values = tuple(box.moved(k, chunk) for chunk in moved)
+            stop = start + values[0].shape[0]
+            slope = _part(xp, stencil, start, stop).slope(values, box.value)
+            out[:, start:stop] = xp.astype(slope, leaf.dtype).mT
+            start = stop
+        parts.append(xp.reshape(out, (*shape, *leaf.shape)))
+    return box.build(parts)
+
+
+def _part(xp: Namespace, stencil: Stencil, start: int, stop: int) -> Stencil:
+    """Stencil of some elements, as columns."""
+
+    def column(a: Array) -> Array:
+        return xp.reshape(a, (-1, 1))[start:stop, :]
+
+    one_sided = None if stencil.one_sided is None else column(stencil.one_sided)
+    return Stencil(column(stencil.x), tuple(column(p) for p in stencil.points), one_sided)
+
+
+def vjp(
+    f: Callable[[Any], Array],
+    x: tree.Tree,
+    u: Array,
+    /,
+    *,
+    method: Method = "central",
+    step: Any = None,
+    bounds: tuple[Any, Any] | None = None,
+    vectorized: bool = False,
+    chunk_size: int | None = None,
+) -> tree.Tree:
+    """Vector-Jacobian product: the gradient of ``sum(u * f(x))``.
+
+    Parameters
+    ----------
+    f
+        As for `jacobian`, with its cost.
+    x, method, step, bounds, vectorized, chunk_size
+        As for `gradlab.numerical.gradient`.
+    u : array, shape of ``f(x)``
+
+    Returns
+    -------
+    array or tree like `x`
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `gradient`; if `u` has another shape than ``f(x)``.
+    """
+    (u,) = real_leaves(u, "u")
+    xp = namespace(u)
+
+    def weighted(x: Any) -> Array:
+        y = f(x)
+        check_number(y, u)
+        y = y if is_array(y) else xp.asarray(y, dtype=u.dtype, device=u.device)
+        axes = tuple(range(1, y.ndim)) if vectorized else None
+        if y.shape[1 if vectorized else 0 :] != u.shape:
+            msg = f"`u` must have the shape of f(x), {y.shape}: got {u.shape}"
+            raise ValueError(msg)
+        return xp.sum(y * u, axis=axes)
+
+    return gradient(
+        weighted,
+        x,
+        method=method,
+        step=step,
+        bounds=bounds,
+        vectorized=vectorized,
+        chunk_size=chunk_size,
+    )
+
+
+def jvp(
+    f: Callable[[Any], Array],
+    x: tree.Tree,
+    v: tree.Tree,
+    /,
+    *,
+    method: Method = "central",
+    step: float | None = None,
+) -> Array:
+    """Jacobian-vector product: derivative of `f` at `x` along `v`.
+
+    Parameters
+    ----------
+    f : callable
+        Maps what `x` is to a real array of any shape, or a number. Called three times, on copies.
+    x : array, number, or nested dict, list or tuple of arrays
+        Real. Not modified.
+    v : array or tree like `x`
+        Direction; its length scales the result.
+    method : {"central", "forward", "backward"}
+        Truncation error O(step**2) for central, O(step) for the others.
+    step : float, optional
+        How far the element moves that moves the most, in units of `x`. Default: eps**(1/3)
+        (one-sided: eps**(1/2)) of the coarser dtype, times ``max(|x|, 1)`` of the element where
+        that is the least.
+
+    Returns
+    -------
+    array, shape of ``f(x)``
+        Round-off error O(eps |f| / step).
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `gradient`; if `v` is built otherwise than `x`.
+
+    References
+    ----------
+    Nocedal and Wright, Numerical Optimization, 2nd ed., section 8.1.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> x, v = gl.asarray([1.0, 2.0]), gl.asarray([1.0, -1.0])
+    >>> gl.numerical.jvp(lambda x: x**2, x, v).round(6)
+    array([ 2., -4.])
+    """
+    box = _Function(f, x, vectorized=False, chunk_size=None)
+    (rule,) = step_rules(method, step, None, box.leaves[0], box.leaves[:1])
+    directions = _like(v, x, box.leaves)
+    t = _reach(box, directions, rule.step, 1 / 3 if method == "central" else 1 / 2)
+    signs = {"central": (1, -1), "forward": (1, 0), "backward": (0, -1)}[method]
+    values = [
+        box.value if sign == 0 else box(_shifted(box, directions, sign * t)) for sign in signs
+    ]
+    slope = (values[0] - values[1]) / (t * (signs[0] - signs[1]))
+    return box.xp.reshape(slope, box.shape)
+
+
+def hvp(
+    f: Callable[[Any], Array],
+    x: tree.Tree,
+    v: tree.Tree,
+    /,
+    *,
+    step: float | None = None,
+    vectorized: bool = False,
+    chunk_size: int | None = None,
+) -> tree.Tree:
+    """Hessian-vector product of a scalar function: a difference of gradients along `v`.
+
+    Parameters
+    ----------
+    f
+        As for `gradlab.numerical.gradient`. Called 4n + 3 times for n elements.
+    x, vectorized, chunk_size
+        As for `gradient`.
+    v : array or tree like `x`
+    step : float, optional
+        Half-width, in units of `x`, of both differences. Default: eps**(1/4) of the coarser dtype,
+        scaled as in `gradient` and `jvp`.
+
+    Returns
+    -------
+    array or tree like `x`
+        Truncation error O(step**2), round-off O(eps |f| / step**2): about half of the digits.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `gradient`; if `v` is built otherwise than `x`.
+    """
+    box = _Function(f, x, vectorized=vectorized, chunk_size=chunk_size)
+    _check_scalar(box)
+    (rule,) = step_rules("central", step, None, box.leaves[0], box.leaves[:1])
+    directions = _like(v, x, box.leaves)
+    t = _reach(box, directions, rule.step, 1 / 4)
+    c = box.eps ** (1 / 4)
+    steps = [_scale(leaf) * c if step is None else step + leaf * 0 for leaf in box.leaves]
+    sides = []
+    for sign in (1, -1):
+        point = [row[0, ...] for row in _shifted(box, directions, sign * t)]
+        slope = gradient(
+            f,
+            box.build(point),
+            step=box.build(steps),
+            vectorized=vectorized,
+            chunk_size=chunk_size,
+        )
+        sides.append(slope)
+    return tree.map(lambda above, below: (above - below) / (2 * t), *sides)
+
+
+def hessian(
+    f: Callable[[Any], Array],
+    x: tree.Tree,
+    /,
+    *,
+    step: Any = None,
+    bounds: tuple[Any, Any] | None = None,
+    vectorized: bool = False,
+    chunk_size: int | None = None,
+) -> tree.Tree:
+    """Hessian of a scalar function, by second differences, exactly symmetric.
+
+    Parameters
+    ----------
+    f
+        As for `gradlab.numerical.gradient`. Called about 2 n**2 + 1 times for n elements.
+    x, step, bounds, vectorized, chunk_size
+        As for `gradient`; the default step is eps**(1/4) of the coarser dtype, times
+        ``max(|x|, 1)``.
+
+    Returns
+    -------
+    array or tree
+        Of an array, shape ``x.shape + x.shape``; of a tree, one like `x` whose leaves are trees
+        like `x`. Truncation error O(step**2), beside bounds O(step); round-off
+        O(eps |f| / step**2): about half of the digits.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `gradient`.
+
+    References
+    ----------
+    Nocedal and Wright, Numerical Optimization, 2nd ed., section 8.1.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> gl.numerical.hessian(lambda x: x[0] ** 2 * x[1], gl.asarray([2.0, 3.0])).round(4)
+    array([[6., 4.],
+           [4., 0.]])
+    """
+    box = _Function(f, x, vectorized=vectorized, chunk_size=chunk_size)
+    _check_scalar(box)
+    rules = step_rules("central", step, bounds, x, box.leaves)
+    xp = box.xp
+    # a stencil's default step is eps**(1/3): that of eps**(3/4) is eps**(1/4)
+    stencils = [
+        rule.stencil(leaf, box.eps**0.75) for rule, leaf in zip(rules, box.leaves, strict=True)
+    ]
+    flat = xp.concat([xp.reshape(leaf, (-1,)) for leaf in box.leaves])
+    points = [
+        xp.concat([xp.reshape(stencil.points[side], (-1,)) for stencil in stencils])
+        for side in (0, 1)
+    ]
+    n = flat.shape[0]
+    first, second = _weights(xp, points[0] - flat, points[1] - flat)
+    alone = [_values_at(box, flat, [(point, None)]) for point in points]
+    value = box.value[0, 0]
+    diagonal = second[0] * alone[0] + second[1] * alone[1] + second[2] * value
+    lower = xp.zeros((n, n), dtype=flat.dtype, device=flat.device)
+    for i in range(1, n):
+        row = first[2][i] * first[2][:i] * value
+        for p in (0, 1):
+            row = row + first[p][i] * first[2][:i] * alone[p][i]
+            row = row + first[2][i] * first[p][:i] * alone[p][:i]
+            for q in (0, 1):
+                both = _values_at(box, flat, [(points[q][:i], None), (points[p], i)])
+                row = row + first[p][i] * first[q][:i] * both
+        lower[i, :i] = row
+    matrix = lower + lower.mT + diagonal * xp.eye(n, dtype=flat.dtype, device=flat.device)
+    return _blocks(box, matrix)
+
+
+def _weights(xp: Namespace, a: Array, b: Array) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    """Weights of f at x + a, x + b and x in the first and in the second derivative at x."""
+    first_a, first_b = -b / (a * (a - b)), a / (b * (a - b))
+    centre = xp.where(a == -b, xp.zeros_like(a), -(first_a + first_b))
+    second = (2 / (a * (a - b)), -2 / (b * (a - b)), 2 / (a * b))
+    return (first_a, first_b, centre), second
+
+
+def _values_at(box: _Function, flat: Array, moves: list[tuple[Array, int | None]]) -> Array:
+    """Values where, in row r, element r is as the first move has it, and one more as the second."""
+    xp, (targets, _) = box.xp, moves[0]
+    count, n = targets.shape[0], flat.shape[0]
+    index = xp.arange(n, device=flat.device)
+    padded = xp.concat([targets, flat[count:]])
+    found = []
+    for start in range(0, count, box.chunk_rows):
+        stop = min(start + box.chunk_rows, count)
+        rows = xp.where(index[start:stop, None] == index[None, :], padded[None, :], flat[None, :])
+        for values, i in moves[1:]:
+            rows = xp.where(index[None, :] == i, values[i], rows)
+        found.append(box(_split(box, rows))[:, 0])
+    return xp.astype(xp.concat(found), flat.dtype)
+
+
+def _split(box: _Function, rows: Array) -> list[Array]:
+    """Rows of all elements as chunks of the leaves."""
+    parts, start = [], 0
+    for leaf in box.leaves:
+        stop = start + math.prod(leaf.shape)
+        part = box.xp.reshape(rows[:, start:stop], (rows.shape[0], *leaf.shape))
+        parts.append(box.xp.astype(part, leaf.dtype))
+        start = stop
+    return parts
+
+
+def _blocks(box: _Function, matrix: Array) -> tree.Tree:
+    """Matrix over all elements as a tree of trees, of the leaves' shapes."""
+    xp, bounds = box.xp, [0]
+    for leaf in box.leaves:
+        bounds.append(bounds[-1] + math.prod(leaf.shape))
+    spans = list(zip(bounds, bounds[1:], box.leaves, strict=False))
+    return box.build(
+        [
+            box.build(
+                [
+                    xp.reshape(xp.astype(matrix[a:b, c:d], leaf.dtype), (*leaf.shape, *other.shape))
+                    for c, d, other in spans
+                ]
+            )
+            for a, b, leaf in spans
+        ]
+    )
+
+
+def _check_scalar(box: _Function) -> None:
+    if box.shape != ():
+        msg = f"`f` must return a scalar: got shape {box.shape}; take numerical.jacobian"
+        raise ValueError(msg)
+
+
+def _like(v: tree.Tree, x: tree.Tree, leaves: list[Array]) -> list[Array]:
+    """Leaves of a direction, in the order, shapes and dtypes of those of `x`."""
+    names = [name for name, _ in tree.items(x, "v")]
+    parts = dict(tree.items(v, "v"))  # by name: a dict may be in another order
+    if parts.keys() != set(names):
+        msg = f"`v` must be built like `x`, of {', '.join(names)}: got {', '.join(parts)}"
+        raise ValueError(msg)
+    found = []
+    for name, leaf in zip(names, leaves, strict=True):
+        (part,) = real_leaves(parts[name], name)
+        xp = namespace(leaf, part, names=("x", "v"))
+        if part.shape != leaf.shape:
+            msg = f"`{name}` must have the shape {leaf.shape}, as in `x`: got {part.shape}"
+            raise ValueError(msg)
+        found.append(xp.astype(part, leaf.dtype))
+    return found
+
+
+def _scale(x: Array) -> Array:
+    xp = namespace(x)
+    return xp.maximum(xp.abs(x), xp.ones_like(x))
+
+
+def _reach(box: _Function, directions: list[Array], step: Any, power: float) -> Array:
+    """How far to go along a direction, shape (): 1 where it is zero."""
+    xp = box.xp
+    sizes = [
+        xp.abs(v) if step is not None else xp.abs(v) / _scale(x) for v, x in _pairs(box, directions)
+    ]
+    largest = xp.max(xp.concat([xp.reshape(size, (-1,)) for size in sizes]))
+    half_width = box.eps**power if step is None else step
+    return half_width / xp.where(largest > 0, largest, half_width + 0 * largest)
+
+
+def _pairs(box: _Function, directions: list[Array]) -> Iterator[tuple[Array, Array]]:
+    return zip(directions, box.leaves, strict=True)
+
+
+def _shifted(box: _Function, directions: list[Array], t: Array) -> list[Array]:
+    """The one point x + t v, as a chunk."""
+    return [(x + box.xp.astype(t, x.dtype) * v)[None, ...] for v, x in _pairs(box, directions)]
