@@ -15,6 +15,7 @@ SHOWN = {
     "gradient_descent": "lr 10     diverged",
     "mini_batch": "test accuracy 0.",
     "numerical_gradient": "gradient [6. 8.]",
+    "zeroth_order": "from 749.8 to 3",
 }
 
 

@@ -55,7 +55,14 @@ class Generator:
     def __repr__(self) -> str:
         return f"Generator(seed={self.seed})"
 
-    def normal(self, shape: Shape = (), *, scale: float = 1.0, dtype: str | None = None) -> Array:
+    def normal(
+        self,
+        shape: Shape = (),
+        *,
+        scale: float = 1.0,
+        dtype: str | None = None,
+        like: Array | None = None,
+    ) -> Array:
         """Normal numbers of mean 0 and standard deviation `scale`.
 
         Parameters
@@ -66,13 +73,19 @@ class Generator:
             Standard deviation.
         dtype : {"float64", "float32"}, optional
             Default: that of `get_backend`.
+        like : array, optional
+            The result has its dtype, and is made in its library and on its device. Default: the
+            selected backend.
 
         Returns
         -------
         array, `shape`
-            On the selected backend.
         """
-        return self._floats(self._host.standard_normal(shape) * scale, dtype)
+        values = self._host.standard_normal(shape) * scale
+        if like is None:
+            return self._floats(values, dtype)
+        named = "float32" if "float32" in str(like.dtype) else "float64"
+        return _moved(np.asarray(values).astype(named), like)  # a device may lack the other
 
     def uniform(
         self, low: float = 0.0, high: float = 1.0, shape: Shape = (), *, dtype: str | None = None

@@ -6,11 +6,13 @@ from gradlab.numerical.differences import (
     gradient,
     value_and_gradient,
 )
+from gradlab.numerical.estimates import estimate_gradient
 from gradlab.numerical.family import hessian, hvp, jacobian, jvp, vjp
 
 __all__ = [
     "ConstantFunctionWarning",
     "derivative",
+    "estimate_gradient",
     "gradient",
     "hessian",
     "hvp",

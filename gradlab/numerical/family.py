@@ -22,11 +22,25 @@ from gradlab.numerical.black_box import (
 from gradlab.numerical.differences import chunk_rows, chunks, eps_of, gradient, repeat
 from gradlab.numerical.steps import Method, Stencil, step_rules
 
-__all__ = ["hessian", "hvp", "jacobian", "jvp", "vjp"]
+__all__ = ["BlackBox", "hessian", "hvp", "jacobian", "jvp", "vjp"]
 
 
-class _Function:
-    """A black box of arrays: called with chunks of points, it gives real rows, shape (k, size)."""
+class BlackBox:
+    """A function of arrays: called with chunks of points, it gives real rows, shape (k, size).
+
+    Attributes
+    ----------
+    leaves : list of arrays
+        The argument's, real floating.
+    build : callable
+        Makes a tree like the argument of as many leaves.
+    value : array, shape (1, size)
+        At the argument itself.
+    shape : tuple of int
+        Of what the function returns.
+    eps : float
+        Rounding error of the coarsest dtype.
+    """
 
     def __init__(
         self, f: Callable[[Any], Any], x: tree.Tree, *, vectorized: bool, chunk_size: int | None
@@ -41,6 +55,7 @@ class _Function:
         self.eps = max(eps_of(self.xp, self.value.dtype), *(self.eps_at(x) for x in self.leaves))
 
     def __call__(self, points: list[Array]) -> Array:
+        """Values at chunks of points, one for each leaf, shape (k, size)."""
         result = real_result(self.xp, self.run(self.f, self.build, points), self.leaves[0])
         if self.shape is None:
             self.shape = result.shape[1:]
@@ -50,7 +65,33 @@ class _Function:
         return self.xp.reshape(result, (result.shape[0], -1))
 
     def eps_at(self, leaf: Array) -> float:
+        """Rounding error of a leaf."""
         return eps_of(self.xp, leaf.dtype)
+
+    def check_scalar(self) -> None:
+        """Raise unless the function gave one number."""
+        if self.shape != ():
+            msg = f"`f` must return a scalar: got shape {self.shape}; take numerical.jacobian"
+            raise ValueError(msg)
+
+    def flat(self) -> Array:
+        """All elements of the argument, shape (n,)."""
+        return self.xp.concat([self.xp.reshape(leaf, (-1,)) for leaf in self.leaves])
+
+    def at(self, rows: Array) -> Array:
+        """Values of a scalar function, shape (k,), at points of all elements, shape (k, n)."""
+        return self(self.split(rows))[:, 0]
+
+    def split(self, points: Array, *, rows: bool = True) -> list[Array]:
+        """Points of all elements as chunks of the leaves; without `rows`, the one as leaves."""
+        parts, start = [], 0
+        for leaf in self.leaves:
+            stop = start + math.prod(leaf.shape)
+            shape = (points.shape[0], *leaf.shape) if rows else leaf.shape
+            part = self.xp.reshape(points[:, start:stop], shape)
+            parts.append(self.xp.astype(part, leaf.dtype))
+            start = stop
+        return parts
 
     def moved(self, k: int, chunk: Array) -> Array:
         """Values where leaf k alone is as the rows of `chunk` have it."""
@@ -102,7 +143,7 @@ def jacobian(
     array([[2., 0.],
            [0., 4.]])
     """
-    box = _Function(f, x, vectorized=vectorized, chunk_size=chunk_size)
+    box = BlackBox(f, x, vectorized=vectorized, chunk_size=chunk_size)
     rules = step_rules(method, step, bounds, x, box.leaves)
     xp, shape = box.xp, box.shape or ()
     parts = []
@@ -234,7 +275,7 @@ def jvp(
     >>> gl.numerical.jvp(lambda x: x**2, x, v).round(6)
     array([ 2., -4.])
     """
-    box = _Function(f, x, vectorized=False, chunk_size=None)
+    box = BlackBox(f, x, vectorized=False, chunk_size=None)
     (rule,) = step_rules(method, step, None, box.leaves[0], box.leaves[:1])
     directions = _like(v, x, box.leaves)
     t = _reach(box, directions, rule.step, 1 / 3 if method == "central" else 1 / 2)
@@ -279,8 +320,8 @@ def hvp(
     TypeError, ValueError
         As `gradient`; if `v` is built otherwise than `x`.
     """
-    box = _Function(f, x, vectorized=vectorized, chunk_size=chunk_size)
-    _check_scalar(box)
+    box = BlackBox(f, x, vectorized=vectorized, chunk_size=chunk_size)
+    box.check_scalar()
     (rule,) = step_rules("central", step, None, box.leaves[0], box.leaves[:1])
     directions = _like(v, x, box.leaves)
     t = _reach(box, directions, rule.step, 1 / 4)
@@ -343,15 +384,15 @@ def hessian(
     array([[6., 4.],
            [4., 0.]])
     """
-    box = _Function(f, x, vectorized=vectorized, chunk_size=chunk_size)
-    _check_scalar(box)
+    box = BlackBox(f, x, vectorized=vectorized, chunk_size=chunk_size)
+    box.check_scalar()
     rules = step_rules("central", step, bounds, x, box.leaves)
     xp = box.xp
     # a stencil's default step is eps**(1/3): that of eps**(3/4) is eps**(1/4)
     stencils = [
         rule.stencil(leaf, box.eps**0.75) for rule, leaf in zip(rules, box.leaves, strict=True)
     ]
-    flat = xp.concat([xp.reshape(leaf, (-1,)) for leaf in box.leaves])
+    flat = box.flat()
     points = [
         xp.concat([xp.reshape(stencil.points[side], (-1,)) for stencil in stencils])
         for side in (0, 1)
@@ -383,7 +424,7 @@ def _weights(xp: Namespace, a: Array, b: Array) -> tuple[tuple[Array, ...], tupl
     return (first_a, first_b, centre), second
 
 
-def _values_at(box: _Function, flat: Array, moves: list[tuple[Array, int | None]]) -> Array:
+def _values_at(box: BlackBox, flat: Array, moves: list[tuple[Array, int | None]]) -> Array:
     """Values where, in row r, element r is as the first move has it, and one more as the second."""
     xp, (targets, _) = box.xp, moves[0]
     count, n = targets.shape[0], flat.shape[0]
@@ -395,22 +436,11 @@ def _values_at(box: _Function, flat: Array, moves: list[tuple[Array, int | None]
         rows = xp.where(index[start:stop, None] == index[None, :], padded[None, :], flat[None, :])
         for values, i in moves[1:]:
             rows = xp.where(index[None, :] == i, values[i], rows)
-        found.append(box(_split(box, rows))[:, 0])
+        found.append(box.at(rows))
     return xp.astype(xp.concat(found), flat.dtype)
 
 
-def _split(box: _Function, rows: Array) -> list[Array]:
-    """Rows of all elements as chunks of the leaves."""
-    parts, start = [], 0
-    for leaf in box.leaves:
-        stop = start + math.prod(leaf.shape)
-        part = box.xp.reshape(rows[:, start:stop], (rows.shape[0], *leaf.shape))
-        parts.append(box.xp.astype(part, leaf.dtype))
-        start = stop
-    return parts
-
-
-def _blocks(box: _Function, matrix: Array) -> tree.Tree:
+def _blocks(box: BlackBox, matrix: Array) -> tree.Tree:
     """Matrix over all elements as a tree of trees, of the leaves' shapes."""
     xp, bounds = box.xp, [0]
     for leaf in box.leaves:
@@ -427,12 +457,6 @@ def _blocks(box: _Function, matrix: Array) -> tree.Tree:
             for a, b, leaf in spans
         ]
     )
-
-
-def _check_scalar(box: _Function) -> None:
-    if box.shape != ():
-        msg = f"`f` must return a scalar: got shape {box.shape}; take numerical.jacobian"
-        raise ValueError(msg)
 
 
 def _like(v: tree.Tree, x: tree.Tree, leaves: list[Array]) -> list[Array]:
@@ -458,7 +482,7 @@ def _scale(x: Array) -> Array:
     return xp.maximum(xp.abs(x), xp.ones_like(x))
 
 
-def _reach(box: _Function, directions: list[Array], step: Any, power: float) -> Array:
+def _reach(box: BlackBox, directions: list[Array], step: Any, power: float) -> Array:
     """How far to go along a direction, shape (): 1 where it is zero."""
     xp = box.xp
     sizes = [
@@ -469,10 +493,10 @@ def _reach(box: _Function, directions: list[Array], step: Any, power: float) -> 
     return half_width / xp.where(largest > 0, largest, half_width + 0 * largest)
 
 
-def _pairs(box: _Function, directions: list[Array]) -> Iterator[tuple[Array, Array]]:
+def _pairs(box: BlackBox, directions: list[Array]) -> Iterator[tuple[Array, Array]]:
     return zip(directions, box.leaves, strict=True)
 
 
-def _shifted(box: _Function, directions: list[Array], t: Array) -> list[Array]:
+def _shifted(box: BlackBox, directions: list[Array], t: Array) -> list[Array]:
     """The one point x + t v, as a chunk."""
     return [(x + box.xp.astype(t, x.dtype) * v)[None, ...] for v, x in _pairs(box, directions)]
