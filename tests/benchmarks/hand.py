@@ -19,20 +19,14 @@ def numerical_gradient(f, x, h=1e-5):
     return slope
 
 
-def two_layer_loss(params, x, t):
-    """Softmax cross-entropy of a sigmoid network, t one row of probabilities per sample."""
-    hidden = 1 / (1 + np.exp(-(x @ params["W1"] + params["b1"])))
-    logits = hidden @ params["W2"] + params["b2"]
+def network_loss(params, x, t):
+    """Softmax cross-entropy of a network of sigmoid layers, t one row of probabilities a sample."""
+    layers = len(params) // 2
+    for k in range(1, layers):
+        x = 1 / (1 + np.exp(-(x @ params[f"W{k}"] + params[f"b{k}"])))
+    logits = x @ params[f"W{layers}"] + params[f"b{layers}"]
     logits = logits - logits.max(axis=1, keepdims=True)
     return np.mean(np.log(np.exp(logits).sum(axis=1)) - (t * logits).sum(axis=1))
-
-
-def two_layer_numerical_gradient(params, x, t):
-    """The textbook's step: the loop above over each of the four parameters."""
-    return {
-        key: numerical_gradient(lambda _: two_layer_loss(params, x, t), params[key])
-        for key in params
-    }
 
 
 def two_layer_gradient(params, x, t):
