@@ -44,8 +44,8 @@ PLAIN = (
     "result_type",
 )  # of dtypes, not of values
 VIEWS = (
-    *("broadcast_to", "expand_dims", "flip", "imag", "matrix_transpose", "moveaxis"),
-    *("permute_dims", "positive", "real", "reshape", "squeeze"),
+    *("expand_dims", "flip", "imag", "matrix_transpose", "moveaxis", "permute_dims"),
+    *("positive", "real", "squeeze"),
 )
 CONSTANTS = (
     *("e", "inf", "nan", "newaxis", "pi", "bool", "complex64", "complex128", "float32", "float64"),
@@ -82,7 +82,7 @@ class TracedNamespace:
         }
         for name in (*CREATION, *DISCRETE, *UNSUPPORTED):
             table[name] = _constant_giving(getattr(inner, name, None), name)
-        table |= {name: _on_plain(getattr(inner, name, None)) for name in PLAIN}
+        table |= {name: _on_plain(getattr(inner, name, None), name) for name in PLAIN}
         table |= {name: getattr(inner, name, None) for name in CONSTANTS}
         for name, value in table.items():
             if hasattr(inner, name):  # an older library lacks newer functions of the standard
@@ -131,16 +131,17 @@ def _recording(rule: Rule, inner: Any) -> Callable[..., Any]:
 
     def function(*args: Any, **given: Any) -> Any:
         operands, rest = args[:arity], args[arity:]
-        if is_view and operands and is_array(operands[0]) and type(operands[0]) is not Array:
-            operands = (constant(snapshot(operands[0])), *operands[1:])
-        if "shape" in given:
-            given["new_shape"] = given.pop("shape")
         given.update(_positional(rule, rest))
-        result = apply(rule, operands, given)
-        return operands[0]._view(result) if is_view and type(operands[0]) is Array else result
+        return _as_view(rule, *operands, **given) if is_view else apply(rule, operands, given)
 
-    function.__name__ = function.__qualname__ = rule.name
-    return function
+    return _named(function, rule.name, partial(rule.forward, inner))
+
+
+def _as_view(rule: Rule, x: Any, **options: Any) -> Array:
+    """What NumPy gives as a view of `x`."""
+    if type(x) is Array:
+        return x._view(apply(rule, (x,), options))
+    return apply(rule, (snapshot(x) if is_array(x) else x,), options)
 
 
 def _recording_one(rule: Rule, inner: Any) -> Callable[..., Any]:
@@ -165,8 +166,7 @@ def _recording_one(rule: Rule, inner: Any) -> Callable[..., Any]:
                 return record(y, rule, (x,), x._node[LEVEL], (0,), saved, options, inner)
         return apply(rule, (x,), given)
 
-    function.__name__ = function.__qualname__ = rule.name
-    return function
+    return _named(function, rule.name, partial(rule.forward, inner))
 
 
 def _positional(rule: Rule, rest: tuple[Any, ...]) -> Any:
@@ -191,19 +191,27 @@ def _constant_giving(function: Any, name: str) -> Callable[..., Any]:
         args = tuple(_plain_tree(x) for x in args)
         return _constant_tree(function(*args, **{k: plain(v) for k, v in options.items()}))
 
-    call.__name__ = call.__qualname__ = name
-    return call
+    return _named(call, name, function)
 
 
-def _on_plain(function: Any) -> Callable[..., Any]:
-    return lambda *args, **options: function(*(plain(x) for x in args), **options)
+def _on_plain(function: Any, name: str) -> Callable[..., Any]:
+    def call(*args: Any, **options: Any) -> Any:
+        return function(*(plain(x) for x in args), **options)
+
+    return _named(call, name, function)
 
 
 def _bound(function: Callable[..., Any], xp: TracedNamespace) -> Callable[..., Any]:
     def call(*args: Any, **options: Any) -> Any:
         return function(xp, *args, **options)
 
-    call.__name__ = call.__qualname__ = function.__name__
+    return _named(call, function.__name__, partial(function, xp))
+
+
+def _named(call: Any, name: str, wrapped: Any) -> Callable[..., Any]:
+    """Name a function, and say whose signature `inspect` is to show."""
+    call.__name__ = call.__qualname__ = name
+    call.__wrapped__ = wrapped
     return call
 
 
@@ -323,13 +331,23 @@ def unstack(xp: Any, x: Any, /, *, axis: int = 0) -> tuple[Array, ...]:
 
 
 @composite
-def broadcast_arrays(xp: Any, *arrays: Any) -> list[Array]:
-    shape = xp.inner.broadcast_arrays(*(plain(x) for x in arrays))[0].shape
-    return [xp.broadcast_to(xp.asarray(x), shape) for x in arrays]
+def reshape(xp: Any, x: Any, /, shape: Any, *, copy: bool | None = None) -> Array:
+    return _as_view(RULES["reshape"], x, new_shape=shape, copy=copy)
 
 
 @composite
-def meshgrid(xp: Any, *arrays: Any, indexing: str = "xy") -> list[Array]:
+def broadcast_to(xp: Any, x: Any, /, shape: Any) -> Array:
+    return _as_view(RULES["broadcast_to"], x, new_shape=shape)
+
+
+@composite
+def broadcast_arrays(xp: Any, *arrays: Any) -> tuple[Array, ...]:
+    shape = xp.inner.broadcast_arrays(*(plain(x) for x in arrays))[0].shape
+    return tuple(xp.broadcast_to(xp.asarray(x), shape) for x in arrays)
+
+
+@composite
+def meshgrid(xp: Any, *arrays: Any, indexing: str = "xy") -> tuple[Array, ...]:
     arrays = tuple(xp.asarray(x) for x in arrays)
     order = list(range(len(arrays)))
     if indexing == "xy" and len(arrays) > 1:
@@ -340,7 +358,7 @@ def meshgrid(xp: Any, *arrays: Any, indexing: str = "xy") -> list[Array]:
         place = order.index(k)
         one = tuple(-1 if p == place else 1 for p in range(len(arrays)))
         grids.append(xp.astype(xp.broadcast_to(xp.reshape(x, one), shape), x.dtype, copy=True))
-    return grids
+    return tuple(grids)
 
 
 @composite

@@ -206,38 +206,38 @@ rule(
     "reshape",
     "linear",
     lambda xp, g, shape: xp.reshape(g, shape),
-    forward=lambda xp, a, *, new_shape, copy=None: xp.reshape(a, new_shape, copy=copy),
+    forward=lambda xp, a, new_shape, *, copy=None: xp.reshape(a, new_shape, copy=copy),
 )
 rule(
     "permute_dims",
     "linear",
     lambda xp, g, axes: xp.permute_dims(g, _inverse(axes)),
-    forward=lambda xp, a, *, axes: xp.permute_dims(a, axes),
+    forward=lambda xp, a, axes: xp.permute_dims(a, axes),
 )
 rule("matrix_transpose", "linear", lambda xp, g: xp.matrix_transpose(g))
 rule(
     "moveaxis",
     "linear",
     lambda xp, g, source, destination: xp.moveaxis(g, destination, source),
-    forward=lambda xp, a, *, source, destination: xp.moveaxis(a, source, destination),
+    forward=lambda xp, a, source, destination: xp.moveaxis(a, source, destination),
 )
 rule(
     "broadcast_to",
     "linear",
     lambda g: g,  # summed to the argument's shape as every cotangent is
-    forward=lambda xp, a, *, new_shape: xp.broadcast_to(a, new_shape),
+    forward=lambda xp, a, new_shape: xp.broadcast_to(a, new_shape),
 )
 rule(
     "expand_dims",
     "linear",
     lambda xp, g, shape: xp.reshape(g, shape),
-    forward=lambda xp, a, *, axis: xp.expand_dims(a, axis=axis),
+    forward=lambda xp, a, axis: xp.expand_dims(a, axis=axis),
 )
 rule(
     "squeeze",
     "linear",
     lambda xp, g, shape: xp.reshape(g, shape),
-    forward=lambda xp, a, *, axis: xp.squeeze(a, axis=axis),
+    forward=lambda xp, a, axis: xp.squeeze(a, axis=axis),
 )
 rule(
     "flip",
@@ -249,7 +249,7 @@ rule(
     "roll",
     "linear",
     lambda xp, g, shift, axis: xp.roll(g, _negated(shift), axis=axis),
-    forward=lambda xp, a, *, shift, axis=None: xp.roll(a, shift, axis=axis),
+    forward=lambda xp, a, shift, *, axis=None: xp.roll(a, shift, axis=axis),
 )
 rule(
     "tril",
