@@ -1,4 +1,4 @@
-"""What the standard asks of a namespace and its arrays, beside the numbers; see also conformance."""
+"""What the standard asks of a namespace and its arrays, beside the numbers; see conformance/."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import array_api_strict
 import numpy as np
 import pytest
 
-import gradlab as gl
+from gradlab.autodiff import gradient, stop_gradient
 from gradlab.autodiff.namespace import traced_namespace
 
 xp = traced_namespace(anp)
@@ -33,3 +33,36 @@ def test_several_arrays_are_given_as_a_tuple():
     x = xp.asarray([1.0, 2.0])
     for made in (xp.meshgrid(x, x), xp.broadcast_arrays(x, x), xp.unstack(x)):
         assert type(made) is tuple
+
+
+def test_constants_are_exchanged_by_dlpack():
+    constant = xp.asarray([1.0, 2.0])
+    got = np.from_dlpack(constant)
+    np.testing.assert_array_equal(got, [1.0, 2.0])
+    assert constant.__dlpack_device__() == got.__dlpack_device__()
+    for source in (got, constant):
+        np.testing.assert_array_equal(np.asarray(xp.from_dlpack(source)), [1.0, 2.0])
+
+
+def test_what_is_exchanged_by_dlpack_shares_no_memory_with_a_node():
+    buffer = np.asarray([2.0, 3.0])
+
+    def f(x):
+        c = xp.from_dlpack(buffer)
+        y = xp.sum(x * c)
+        np.from_dlpack(c)[:] = 100.0
+        buffer[:] = 100.0
+        return y
+
+    np.testing.assert_array_equal(gradient(f, np.ones(2)), [2.0, 3.0])
+    with pytest.raises(BufferError, match="leave `copy=False` away"):
+        xp.from_dlpack(buffer, copy=False)
+    with pytest.raises(BufferError, match="leave `copy=False` away"):
+        xp.asarray([1.0]).__dlpack__(copy=False)
+
+
+def test_traced_arrays_are_exchanged_without_their_derivative_only():
+    with pytest.raises(TypeError, match=r"xp\.from_dlpack would cut"):
+        gradient(lambda x: xp.sum(xp.from_dlpack(x)), np.ones(2))
+    got = gradient(lambda x: xp.sum(x * xp.from_dlpack(stop_gradient(x))), np.ones(2))
+    np.testing.assert_array_equal(got, [1.0, 1.0])

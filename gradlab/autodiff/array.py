@@ -418,8 +418,27 @@ class Array(NumPyProtocols):
     def __array__(self, *args: Any, **options: Any) -> Any:
         return self._on_host("np.asarray(x)").__array__(*args, **options)
 
-    def __dlpack__(self, **_: Any) -> NoReturn:
-        self._refuse("DLPack")
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: Any = None,
+        dl_device: Any = None,
+        copy: bool | None = None,
+    ) -> Any:
+        values = self._value("DLPack")
+        if copy is False:
+            msg = (
+                "x.__dlpack__ cannot share memory, which nodes may have saved: leave `copy=False` "
+                "away, as in np.from_dlpack(x)"
+            )
+            raise BufferError(msg)
+        options = {"stream": stream, "max_version": max_version, "dl_device": dl_device}
+        options = {name: given for name, given in options.items() if given is not None}
+        return namespace(values).asarray(values, copy=True).__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[Any, int]:
+        return plain(self).__dlpack_device__()
 
     def __reduce__(self) -> NoReturn:
         self._refuse("pickle")

@@ -53,7 +53,6 @@ CONSTANTS = (
     "__array_api_version__",
 )
 UNSUPPORTED = {
-    "from_dlpack": "a traced array is made by differentiating, not by exchange",
     "nextafter": "the neighbour of a floating number is no function that has a derivative",
     "unique_all": "which values are unique has no derivative: use xp.sort, or stop_gradient(x)",
     "unique_counts": "which values are unique has no derivative: use xp.sort, or stop_gradient(x)",
@@ -247,6 +246,17 @@ def asarray(
     if dtype is not None and dtype != obj.dtype:
         return xp.astype(obj, dtype)
     return xp.astype(obj, obj.dtype, copy=True) if copy else obj
+
+
+@composite
+def from_dlpack(xp: Any, x: Any, /, *, device: Any = None, copy: bool | None = None) -> Array:
+    is_ours = type(x) is Array
+    if copy is False and not is_ours:
+        msg = "xp.from_dlpack cannot share memory that others may write to: leave `copy=False` away"
+        raise BufferError(msg)
+    options = {} if device is None else {"device": device}
+    made = xp.inner.from_dlpack(x._value("xp.from_dlpack") if is_ours else x, **options)
+    return constant(made if is_ours else snapshot(made))
 
 
 def _holds_arrays(obj: Any) -> bool:
