@@ -66,3 +66,22 @@ def test_traced_arrays_are_exchanged_without_their_derivative_only():
         gradient(lambda x: xp.sum(xp.from_dlpack(x)), np.ones(2))
     got = gradient(lambda x: xp.sum(x * xp.from_dlpack(stop_gradient(x))), np.ones(2))
     np.testing.assert_array_equal(got, [1.0, 1.0])
+
+
+def test_vecdot_keeps_the_dtype_of_integers_and_refuses_vectors_of_two_lengths():
+    x = xp.asarray([[100, 2], [3, 4]], dtype=xp.uint8)
+    got = xp.vecdot(x, x)
+    assert got.dtype == xp.uint8
+    np.testing.assert_array_equal(np.asarray(got), np.asarray([10004 % 256, 25]))
+    with pytest.raises(ValueError, match="one length along `axis`: got 2 and 1"):
+        xp.vecdot(xp.ones((3, 2)), xp.ones((3, 1)))
+
+
+def test_eigenvalues_of_any_matrix_are_of_constants_only():
+    a = np.asarray([[1.0, 2.0], [3.0, 4.0]])
+    values, vectors = xp.linalg.eig(a)
+    np.testing.assert_allclose(a @ np.asarray(vectors), np.asarray(vectors * values))
+    np.testing.assert_array_equal(np.asarray(xp.linalg.eigvals(a)), np.asarray(values))
+    for name in ("eig", "eigvals"):
+        with pytest.raises(NotImplementedError, match=rf"{name} of a traced array: symmetric"):
+            gradient(lambda a, name=name: getattr(xp.linalg, name)(a), a)

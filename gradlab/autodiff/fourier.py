@@ -148,12 +148,12 @@ def _axes(x: Any, axes: Any) -> tuple[int, ...]:
     return (axes,) if isinstance(axes, int) else tuple(axes)
 
 
-def _fftfreq(xp: Any, n: int, /, **options: Any) -> Any:
-    return constant(xp.inner.fft.fftfreq(n, **options))
+def _fftfreq(xp: Any, n: int, /, *, d: float = 1.0, dtype: Any = None, device: Any = None) -> Any:
+    return constant(xp.inner.fft.fftfreq(n, d=d, dtype=dtype, device=device))
 
 
-def _rfftfreq(xp: Any, n: int, /, **options: Any) -> Any:
-    return constant(xp.inner.fft.rfftfreq(n, **options))
+def _rfftfreq(xp: Any, n: int, /, *, d: float = 1.0, dtype: Any = None, device: Any = None) -> Any:
+    return constant(xp.inner.fft.rfftfreq(n, d=d, dtype=dtype, device=device))
 
 
 # The functions of the namespace's extension `fft`, by their names in the standard

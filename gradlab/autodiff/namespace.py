@@ -52,7 +52,11 @@ CONSTANTS = (
     *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     "__array_api_version__",
 )
+_GENERAL = "symmetric matrices alone have a rule: use xp.linalg.eigh, or stop_gradient(x)"
 UNSUPPORTED = {
+    "from_dlpack": "a traced array is made by differentiating, not by exchange",
+    "linalg.eig": _GENERAL,
+    "linalg.eigvals": _GENERAL,
     "nextafter": "the neighbour of a floating number is no function that has a derivative",
     "unique_all": "which values are unique has no derivative: use xp.sort, or stop_gradient(x)",
     "unique_counts": "which values are unique has no derivative: use xp.sort, or stop_gradient(x)",
@@ -89,6 +93,10 @@ class TracedNamespace:
         for name, function in COMPOSITES.items():
             setattr(self, name, _bound(function, self))
         self.linalg = _Extension(self, LINEAR_ALGEBRA)
+        for name in ("eig", "eigvals"):
+            if hasattr(inner.linalg, name):
+                function = _constant_giving(getattr(inner.linalg, name), f"linalg.{name}")
+                setattr(self.linalg, name, function)
         self.fft = _Extension(self, FOURIER)
         self.special = Special(self)
 
@@ -465,5 +473,11 @@ def tensordot(xp: Any, a: Any, b: Any, /, *, axes: Any = 2) -> Array:
 
 @composite
 def vecdot(xp: Any, a: Any, b: Any, /, *, axis: int = -1) -> Array:
-    left = xp.conj(a) if xp.isdtype(a.dtype, "complex floating") else a
-    return xp.sum(left * b, axis=axis)
+    if a.shape[axis] != b.shape[axis]:
+        msg = (
+            f"xp.vecdot needs vectors of one length along `axis`: got {a.shape[axis]} and "
+            f"{b.shape[axis]}"
+        )
+        raise ValueError(msg)
+    product = (xp.conj(a) if xp.isdtype(a.dtype, "complex floating") else a) * b
+    return xp.sum(product, axis=axis, dtype=product.dtype)
