@@ -59,6 +59,13 @@ def oracles(session: nox.Session) -> None:
 
 
 @nox.session
+def conformance(session: nox.Session) -> None:
+    """Run the standard's own test suite, of ARRAY_API_TESTS_DIR, on traced arrays."""
+    session.install("-e.", *group("conformance"))
+    session.run("python", "tests/conformance/run.py", *session.posargs)
+
+
+@nox.session
 def lowest(session: nox.Session) -> None:
     """Run the tests with the lowest versions that pyproject.toml admits."""
     lowest_of = [spec.replace(">=", "==") for spec in PROJECT["project"]["dependencies"]]
