@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradlab import tree
@@ -29,10 +29,9 @@ __all__ = [
 
 def run_one_by_one(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Array:
     """Values of the scalar function `f`, shape (k,), at k points, each a row of every array."""
-    rows = zip(*(_rows(chunk) for chunk in points), strict=True)
-    results = [f(build(row)) for row in rows]
-    for result in {type(result): result for result in results}.values():
-        check_number(result, points[0])
+    results = _results(f, build, points)
+    for kind in set(map(type, results)):
+        check_number(next(result for result in results if type(result) is kind), points[0])
     column = stack_scalars(results, points[0])
     if column.ndim != 1:
         msg = (
@@ -43,8 +42,17 @@ def run_one_by_one(f: Callable[[Any], Any], build: Any, points: list[Array]) -> 
     return column
 
 
-def _rows(chunk: Array) -> list[Array]:
+def _results(f: Callable[[Any], Any], build: Any, points: list[Array]) -> list[Any]:
+    rows = [_rows(chunk) for chunk in points]
+    if len(rows) == 1 and build(rows[0][:1]) is rows[0][0]:  # of an array alone, it is the argument
+        return [f(row) for row in rows[0]]
+    return [f(build(row)) for row in zip(*rows, strict=True)]
+
+
+def _rows(chunk: Array) -> Sequence[Array]:
     """Rows of `chunk` as arrays: iteration would make scalars of NumPy's 0-d ones."""
+    if chunk.ndim > 1:
+        return namespace(chunk).unstack(chunk)  # type: ignore[no-any-return]
     return [chunk[r, ...] for r in range(chunk.shape[0])]
 
 
@@ -63,11 +71,10 @@ def run_batch(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Array
 def run_one_array(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Array:
     """Arrays that `f` gives at k points, stacked: shape (k, ...)."""
     like = points[0]
-    results = []
-    for row in zip(*(_rows(chunk) for chunk in points), strict=True):
-        result = f(build(row))
+    results = _results(f, build, points)
+    for k, result in enumerate(results):
         check_number(result, like)
-        results.append(result if is_array(result) else stack_scalars([result], like)[0, ...])
+        results[k] = result if is_array(result) else stack_scalars([result], like)[0, ...]
     shapes = sorted({tuple(result.shape) for result in results})
     if len(shapes) > 1:
         msg = f"`f` must return arrays of one shape: got {shapes[0]} and {shapes[1]}"

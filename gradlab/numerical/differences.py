@@ -1,7 +1,8 @@
 """Derivatives of black boxes by finite differences: derivative, gradient, value_and_gradient.
 
-The caller's arrays are never handed to f: it gets copies, perturbed many at a time by one
-``where`` (which keeps -0.0 and never drifts), and may do with them what it likes.
+The caller's arrays are never handed to f: it gets copies, perturbed many at a time by writing the
+elements of the next points over those of x (which keeps -0.0 and never drifts), and may do with
+them what it likes.
 """
 
 from __future__ import annotations
@@ -267,12 +268,13 @@ def _value_and_gradient(
 
 def chunks(xp: Namespace, x: Array, point: Array, rows: int) -> Iterator[Array]:
     """Copies of `x`, each with the next element taken from `point`, `rows` at a time."""
-    flat, point = xp.reshape(x, (1, -1)), xp.reshape(point, (1, -1))
-    n = math.prod(x.shape)
-    index = xp.arange(n, device=x.device)
+    flat, point = xp.reshape(x, (-1,)), xp.reshape(point, (-1,))
+    n = flat.shape[0]
     for start in range(0, n, rows):
-        own = index[start : min(start + rows, n), None] == index[None, :]
-        yield xp.reshape(xp.where(own, point, flat), (own.shape[0], *x.shape))
+        count = min(rows, n - start)
+        copies = xp.tile(flat, (count,))
+        copies[start :: n + 1] = point[start : start + count]
+        yield xp.reshape(copies, (count, *x.shape))
 
 
 def repeat(xp: Namespace, x: Array, k: int) -> Array:
