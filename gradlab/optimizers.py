@@ -125,8 +125,10 @@ class _Rule(ABC):
         """
         count = state["step"]
         lr, names = self.lr_at(count), self._memory()
-
-        def moved(p: Array, g: Array, *memory: Array) -> tuple[Array, ...]:
+        groups = tree.aligned(params, grads, *[state[name] for name in names])
+        columns: list[list[Array]] = [[] for _ in range(1 + len(names))]
+        xp: Namespace = None
+        for p, g, *memory in groups:
             xp = namespace(p, g, names=("params", "grads"))
             if p.shape != g.shape:
                 msg = (
@@ -134,18 +136,14 @@ class _Rule(ABC):
                     f"{tuple(p.shape)}"
                 )
                 raise ValueError(msg)
-            if g.dtype != p.dtype:
-                g = xp.astype(g, p.dtype)
-            new, *memory = self._moved(xp, lr, count, p, g, *memory)  # type: ignore[assignment]
-            return xp.asarray(new), *memory
-
-        leaves, build = tree.flatten(params)
-        if not leaves:
-            return params, state | {"step": count + 1}
-        parts = tree.aligned(params, grads, *(state[name] for name in names))
-        columns = list(zip(*(moved(*group) for group in parts), strict=True))
-        memory = {name: build(column) for name, column in zip(names, columns[1:], strict=True)}
-        return build(columns[0]), {"step": count + 1} | memory
+            if p.dtype != g.dtype:
+                g = xp.astype(g, p.dtype)  # noqa: PLW2901
+            for column, new in zip(columns, self._moved(xp, lr, count, p, g, *memory), strict=True):
+                column.append(new if new.shape else xp.asarray(new))
+        build = tree.flatten(params)[1]
+        after = {"step": count + 1}
+        after |= {name: build(column) for name, column in zip(names, columns[1:], strict=True)}
+        return build(columns[0]), after
 
     @abstractmethod
     def _moved(

@@ -16,6 +16,7 @@ import autodiff
 import hand
 import numpy as np
 import threadpoolctl
+import training
 from timing import interleaved, row
 
 import gradlab as gl
@@ -122,6 +123,7 @@ def main():
     network((50,), 784, nonzero=0.2)
     network((50, 30), 784)
     autodiff.main()
+    training.main()
 
 
 if __name__ == "__main__":
