@@ -57,7 +57,7 @@ def test_what_cannot_be_honoured_raises():
     for f in (
         lambda x: cupy.exp(x, x),
         lambda x: cupy.exp(x, dtype="f"),
-        lambda x: cupy.sinc(x),
+        lambda x: cupy.heaviside(x, x),
         lambda x: cupy.ElementwiseKernel("T x", "T y", "y = x", "mine")(x),
         lambda x: cupy.sort(x),
         lambda x: cupy.cumsum(x),
