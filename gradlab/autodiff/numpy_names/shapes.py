@@ -1,0 +1,146 @@
+"""What changes shapes, joins and splits, by NumPy's names."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from gradlab.autodiff.numpy_names.entering import (
+    FUNCTIONS,
+    as_array,
+    as_arrays,
+    at_part,
+    cast,
+    entered,
+    named,
+)
+
+__all__ = ["as_tuple", "expand_dims", "pad", "split", "squeeze", "transpose"]
+
+
+def as_tuple(x):
+    return tuple(x) if isinstance(x, list | tuple) else (x,)
+
+
+@named("expand_dims")
+def expand_dims(xp, a, axis):
+    a, axes = as_array(xp, a), as_tuple(axis)
+    for k in sorted(k % (a.ndim + len(axes)) for k in axes):
+        a = xp.expand_dims(a, axis=k)
+    return a
+
+
+@named("squeeze")
+def squeeze(xp, a, axis=None):
+    if axis is None:
+        axis = tuple(k for k, n in enumerate(a.shape) if n == 1)
+    return xp.squeeze(a, axis=axis)
+
+
+@named("transpose")
+def transpose(xp, a, axes=None):
+    return xp.permute_dims(a, tuple(range(a.ndim))[::-1] if axes is None else tuple(axes))
+
+
+@named("swapaxes")
+def _swapaxes(xp, a, axis1, axis2):
+    order = list(range(a.ndim))
+    order[axis1], order[axis2] = order[axis2], order[axis1]
+    return xp.permute_dims(a, tuple(order))
+
+
+@named("rot90")
+def _rot90(xp, m, k=1, axes=(0, 1)):
+    for _ in range(k % 4):
+        m = xp.flip(_swapaxes(xp, m, *axes), axis=axes[0])
+    return m
+
+
+def _atleast(ndim):
+    def one(xp, x):
+        x = as_array(xp, x)
+        if x.ndim >= ndim:
+            return x
+        before = 1 if x.ndim < 2 <= ndim else 0  # noqa: PLR2004  (NumPy puts a vector in the middle)
+        shape = (1,) * before + tuple(x.shape)
+        return xp.reshape(x, shape + (1,) * (ndim - len(shape)))
+
+    def function(xp, *arys):
+        found = tuple(one(xp, x) for x in arys)
+        return found[0] if len(found) == 1 else found
+
+    return function
+
+
+for _n in (1, 2, 3):
+    entered(f"atleast_{_n}d", _atleast(_n))
+
+
+@named("concatenate")
+def _concatenate(xp, arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
+    return cast(xp, xp.concat(as_arrays(xp, *arrays), axis=axis), dtype)
+
+
+@named("stack")
+def _stack(xp, arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
+    return cast(xp, xp.stack(as_arrays(xp, *arrays), axis=axis), dtype)
+
+
+def _stacking(ndim, axis):
+    def function(xp, tup, *, dtype=None, casting="same_kind"):
+        parts = [FUNCTIONS[f"atleast_{ndim}d"](xp, x) for x in tup]
+        along = 0 if ndim == 1 and parts[0].ndim == 1 else axis
+        return _concatenate(xp, parts, along, dtype=dtype)
+
+    return function
+
+
+for _name, _n, _axis in (("hstack", 1, 1), ("vstack", 2, 0), ("dstack", 3, 2)):
+    entered(_name, _stacking(_n, _axis))
+
+
+@named("column_stack")
+def _column_stack(xp, tup):
+    parts = [FUNCTIONS["atleast_1d"](xp, x) for x in tup]
+    return xp.concat([x[:, None] if x.ndim == 1 else x for x in parts], axis=1)
+
+
+@named("append")
+def _append(xp, arr, values, axis=None):
+    return xp.concat(as_arrays(xp, arr, values), axis=axis)
+
+
+@named("array_split")
+def _array_split(xp, ary, indices_or_sections, axis=0):
+    axis %= ary.ndim
+    n, cuts = ary.shape[axis], indices_or_sections
+    if isinstance(cuts, int):
+        size, longer = divmod(n, cuts)
+        cuts = [k * size + min(k, longer) for k in range(1, cuts)]
+    ends = [0, *(min(int(k) + n * (k < 0), n) for k in cuts), n]
+    return [ary[at_part(axis, slice(a, max(a, b)))] for a, b in pairwise(ends)]
+
+
+@named("split")
+def split(xp, ary, indices_or_sections, axis=0):
+    sections = indices_or_sections
+    if isinstance(sections, int) and ary.shape[axis] % sections:
+        msg = f"np.split needs equal parts: a length of {ary.shape[axis]} has no {sections}"
+        raise ValueError(msg)
+    return _array_split(xp, ary, sections, axis)
+
+
+@named("pad")
+def pad(xp, array, pad_width, mode="constant", *, constant_values=0):
+    if not isinstance(constant_values, int | float | complex):
+        msg = f"np.pad takes one number for `constant_values`: got {type(constant_values).__name__}"
+        raise TypeError(msg)
+    widths = [as_tuple(width) for width in as_tuple(pad_width)]
+    if all(len(width) == 1 for width in widths):  # one number, or one pair for every axis
+        widths = [tuple(width[0] for width in widths)]
+    widths = [width * (3 - len(width)) for width in widths]
+    widths = widths * array.ndim if len(widths) == 1 else widths
+    sized = list(zip(widths, array.shape, strict=True))
+    shape = tuple(before + n + after for (before, after), n in sized)
+    out = xp.full(shape, constant_values, dtype=array.dtype, device=array.device)
+    out[tuple(slice(before, before + n) for (before, _), n in sized)] = array
+    return out
