@@ -6,6 +6,8 @@ import array_api_strict
 import numpy as np
 import pytest
 
+import gradlab as gl
+from gradlab import nn
 from gradlab.nn.checks import positive_int, samples, targets
 
 BATCH = (4, 3)
@@ -142,3 +144,23 @@ def test_a_size_is_a_positive_integer():
     for value in (0, -1, 1.0, "3", None, True):
         with pytest.raises(ValueError, match="`n` must be a positive integer: got"):
             positive_int(value, "n")
+
+
+def test_targets_of_a_regression_are_rows_of_real_numbers(xp):
+    network = nn.Network([nn.Dense(1)], 2, loss="mean_squared_error", seed=0)
+    params = {k: xp.asarray(gl.to_numpy(v).tolist()) for k, v in network.params.items()}
+    network.params = params
+    x = xp.asarray([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    rows = xp.asarray([[0.5], [-2.0], [7.0]])
+    scores = gl.to_numpy(network.predict(x))
+    truth = np.mean((scores - gl.to_numpy(rows)) ** 2)
+    np.testing.assert_allclose(float(network.loss(x, rows)), truth, rtol=1e-5)
+    for t in (xp.asarray([0.5, -2.0, 7.0]), xp.asarray([1, 2, 3])):
+        with pytest.raises(ValueError, match=r"shape \(3, 1\) of .* got shape \(3,\) .*\(-1, 1\)"):
+            network.loss(x, t)
+
+
+def test_labels_of_a_regression_with_several_outputs_are_one_hot_rows():
+    network = nn.Network([nn.Dense(3)], 2, loss="mean_squared_error", seed=0)
+    x = np.ones((2, 2))
+    assert network.loss(x, [0, 2]) == network.loss(x, np.eye(3)[[0, 2]])

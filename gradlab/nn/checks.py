@@ -124,15 +124,24 @@ def targets(t: Any, shape: tuple[int, ...], like: Array, called: str = "logits")
 
 
 def real_targets(t: Any, shape: tuple[int, ...], like: Array, called: str = "x") -> Array:
-    """Return targets of a regression as rows of numbers; 1-D integers are labels, one-hot rows.
+    """Return targets of a regression as rows of numbers.
 
-    Parameters and errors are those of `targets`, but for the rows, which may hold any real numbers.
+    Parameters and errors are those of `targets`, but for the rows, which may hold any real numbers;
+    integers in one dimension are labels only where there are two outputs or more.
     """
     t = _as_array(t, like)
     xp = namespace(like, t, names=(called, "t"))
     if tuple(t.shape) == tuple(shape) and not xp.isdtype(t.dtype, "complex floating"):
         return xp.astype(t, like.dtype, copy=False)
-    return targets(t, shape, like, called)
+    if xp.isdtype(t.dtype, "integral") and shape[-1] > 1:
+        return targets(t, shape, like, called)
+    msg = (
+        f"`t` must have the shape {tuple(shape)} of the network's output, and hold real numbers: "
+        f"got shape {tuple(t.shape)} of {t.dtype}"
+    )
+    if tuple(t.shape) == tuple(shape[:-1]):
+        msg += "; give each sample a row: xp.reshape(t, (-1, 1))"
+    raise ValueError(msg)
 
 
 def _as_array(t: Any, like: Array) -> Array:
