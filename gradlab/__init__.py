@@ -13,7 +13,7 @@ from gradlab.backend import (
     to_numpy,
     use_backend,
 )
-from gradlab.descent import DescentResult, gradient_descent
+from gradlab.descent import DescentResult, gradient_descent, lbfgs
 from gradlab.nn import TwoLayerNetwork
 from gradlab.numerical import derivative as numerical_diff
 from gradlab.numerical import gradient as numerical_gradient
@@ -28,6 +28,7 @@ __all__ = [
     "get_backend",
     "grad",
     "gradient_descent",
+    "lbfgs",
     "namespace",
     "nn",
     "numerical",

@@ -356,7 +356,7 @@ ARGUMENTS = {
     "ftol": ({"ftol": math.inf}, "`ftol` must be a non-negative number"),
     "gradient": (
         {"gradient": "exact"},
-        "`gradient` must be 'numerical' or a function: got 'exact'",
+        "`gradient` must be 'numerical', 'autodiff' or a function: got 'exact'",
     ),
     "gradient's shape": ({"gradient": lambda x: x[0]}, r"return shape \(2,\) for `x`: got \(\)"),
     "gradient's structure": ({"gradient": lambda x: {"a": x}}, "built like x: it gave .*'a'"),

@@ -1,0 +1,97 @@
+"""The function that is descended, and its gradient: called, checked and counted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from gradlab import autodiff, numerical, tree
+from gradlab.backend import Array, asarray_like, is_array, namespace
+from gradlab.numerical.black_box import real_leaves, real_result, run_one_by_one
+
+__all__ = ["Gradient", "Objective", "Point"]
+
+Gradient: TypeAlias = Literal["numerical", "autodiff"] | Callable[[Any], tree.Tree]
+
+_KNOWN: dict[Any, Callable[..., tuple[Any, tree.Tree]]] = {
+    "numerical": numerical.value_and_gradient,
+    "autodiff": autodiff.value_and_gradient,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Leaves of x and of the gradient, f, and the gradient's largest absolute element."""
+
+    x: list[Array]
+    loss: Array
+    grad: list[Array]
+    size: Array
+
+
+class Objective:
+    """A scalar function of a tree, seen as one of the leaves."""
+
+    def __init__(self, f: Callable[[Any], Any], init_x: tree.Tree, gradient: Gradient) -> None:
+        if not (callable(gradient) or gradient in _KNOWN):
+            msg = f"`gradient` must be 'numerical', 'autodiff' or a function: got {gradient!r}"
+            raise ValueError(msg)
+        self.f = f
+        self.gradient = gradient
+        self.start = real_leaves(init_x, "init_x")
+        self.xp = namespace(*self.start)
+        self.build = tree.flatten(init_x)[1]
+        self.names = [name for name, _ in tree.items(self.build(self.start))]
+        self.size = sum(math.prod(leaf.shape) for leaf in self.start)
+        self.nfev = self.njev = 0
+
+    def point(self, x: list[Array], loss: Array | None = None) -> Point:
+        """f, unless it is known already, and the gradient at `x`."""
+        xp = self.xp
+        self.njev += 1
+        if callable(self.gradient):
+            loss = self.loss(x) if loss is None else loss
+            given = self.gradient(self.build([xp.asarray(leaf, copy=True) for leaf in x]))
+        else:
+            loss, given = _KNOWN[self.gradient](self._counted, self.build(x))
+        grad = self.leaves_of(given, "`gradient`")
+        sizes = [xp.max(xp.abs(g)) for g in grad if math.prod(g.shape)]
+        size = xp.max(xp.stack(sizes)) if sizes else xp.zeros_like(loss)
+        return Point(x, real_result(xp, loss, x[0]), grad, size)
+
+    def loss(self, x: list[Array]) -> Array:
+        """F alone at `x`, which f may do with as it likes."""
+        rows = [self.xp.asarray(leaf[None, ...], copy=True) for leaf in x]
+        return real_result(self.xp, run_one_by_one(self._counted, self.build, rows), x[0])[0, ...]
+
+    def moved(self, point: Point, distance: float) -> list[Array]:
+        """Leaves of x, so many gradients down from `point`."""
+        pairs = zip(point.x, point.grad, strict=True)
+        return [self.xp.asarray(x - distance * g, dtype=x.dtype) for x, g in pairs]
+
+    def leaves_of(self, given: tree.Tree, giver: str) -> list[Array]:
+        """Leaves of what must be built like x, in its dtypes."""
+        parts = list(tree.items(given))
+        if [name for name, _ in parts] != self.names:
+            msg = f"{giver} must return what is built like x: it gave {[n for n, _ in parts]}"
+            raise ValueError(msg)
+        leaves = []
+        for (name, part), like in zip(parts, self.start, strict=True):
+            leaf = part if is_array(part) else asarray_like(part, like)
+            namespace(like, leaf, names=("x", f"the result of {giver.strip('`')}"))
+            if leaf.shape != like.shape:
+                msg = f"{giver} must return shape {like.shape} for `{name}`: got {leaf.shape}"
+                raise ValueError(msg)
+            leaves.append(self.xp.astype(leaf, like.dtype, copy=False))
+        return leaves
+
+    def eps(self, loss: Array) -> float:
+        """Machine epsilon of the coarsest dtype among f and the leaves of x."""
+        dtypes = [loss.dtype, *(leaf.dtype for leaf in self.start)]
+        return max(float(self.xp.finfo(dtype).eps) for dtype in dtypes)
+
+    def _counted(self, x: tree.Tree) -> Any:
+        self.nfev += 1
+        return self.f(x)
