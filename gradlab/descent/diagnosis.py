@@ -16,7 +16,8 @@ _FEW_STEPS = 10  # fewer steps than this are no evidence of a small lr
 _REACHES = (1.0, 2**-5, 2**-10)  # of eps**(1/3): at least one stays inside a narrow valley
 _SHRINKS = 0.5  # per quarter of the run; a gradient that shrinks less is not on its way to zero
 _VISIBLE = 1000  # roundings of f: a rise that is known to a tenth of a percent
-_BEND = 1.5  # power of the distance: a line rises with the first, a parabola with the second
+_BENDS = (8, 1.5)  # powers of the distance: a line rises with the first, a jump with none
+_STILL_FALLING = "f was still falling; take more steps, or go on from x"
 
 
 def judge_end(run: Record) -> Verdict:
@@ -24,38 +25,42 @@ def judge_end(run: Record) -> Verdict:
     losses, sizes, nit = run.losses, run.sizes, run.nit
     if nit > 1 and losses[-1] > losses[0] and rises(losses[nit // 2 :]):
         return "diverged", f"f rose all through the last half of the run{run.try_lr(0.1)}"
-    if ended := _judge_standstill(run):
+    if ended := _judge_fall(run):
         return ended
+    if _is_stationary(run, run.objective):
+        return "converged", "no step along the gradient lowers f any more"
     if nit > 1 and _turned_back(run):
         if sizes[-1] > _SHRINKS * sizes[-1 - max(1, nit // 4)]:
             return "oscillating", f"steps go to and fro and do not shrink{run.try_lr(0.1)}"
     elif nit >= _FEW_STEPS and _is_straight(run):
         return "too_small", f"the gradient has hardly changed on the way{run.try_lr(10)}"
-    return "max_steps", "f was still falling; take more steps, or go on from x"
+    return "max_steps", _STILL_FALLING
 
 
 def judge_searched_end(run: Record) -> Verdict:
     """Verdict on a run that took all its steps, of lengths that a line search found."""
-    still = "f was still falling; take more steps, or go on from x"
-    return _judge_standstill(run) or ("max_steps", still)
+    return _judge_fall(run) or ("max_steps", _STILL_FALLING)
 
 
-def judge_failed_search(search: Search, start: Trial, rounding: float) -> Verdict:
+def judge_failed_search(run: Record, search: Search, start: Trial) -> Verdict:
     """Verdict on a search along the gradient that found no lower point.
 
     The tell is how f rises over the trials: a valley's floor bends, so that half the distance
     makes a quarter of the rise, down to where the rise drowns in rounding. A kink, a jump, an edge
     and a gradient of another function do not.
     """
-    if not math.isfinite(start.slope):
-        return "diverged", "the square of the gradient overflows: scale f down"
+    if not -math.inf < start.slope < 0:
+        out_of_range = "the square of the gradient is out of the range of its dtype: scale f"
+        return _judge_fall(run) or ("stalled", out_of_range)
+    rounding = run.rounding()
     floor = start.loss + _VISIBLE * rounding
     trials = sorted(search.refused, key=lambda trial: -trial.distance)
     seen = [pair for pair in pairwise(trials) if not pair[0].loss <= floor]
     if seen:
         far, near = seen[-1]
-        bent = (far.loss - start.loss) * (near.distance / far.distance) ** _BEND
-        if not near.loss - start.loss < bent < math.inf:
+        rise, part = far.loss - start.loss, near.distance / far.distance
+        low, high = (rise * part**power for power in _BENDS)
+        if not low <= near.loss - start.loss < high < math.inf:
             return "stalled", (
                 "no step along the gradient lowers f, as it promises: look for a kink, a jump, "
                 "an edge of the domain, or a gradient that is not that of f"
@@ -63,13 +68,11 @@ def judge_failed_search(search: Search, start: Trial, rounding: float) -> Verdic
     return "converged", "no step along the gradient lowers f any more"
 
 
-def _judge_standstill(run: Record) -> Verdict | None:
+def _judge_fall(run: Record) -> Verdict | None:
     sizes = run.sizes
-    if sizes[-1] <= math.sqrt(run.objective.eps(run.last.loss)) * max(sizes):
-        return "converged", f"the gradient fell from {max(sizes):.3g} to {sizes[-1]:.3g}"
-    if _is_stationary(run, run.objective):
-        return "converged", "no step along the gradient lowers f any more"
-    return None
+    if sizes[-1] > math.sqrt(run.objective.eps(run.last.loss)) * max(sizes):
+        return None
+    return "converged", f"the gradient fell from {max(sizes):.3g} to {sizes[-1]:.3g}"
 
 
 def _is_stationary(run: Record, objective: Objective) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Search", "Trial", "backtrack", "wolfe"]
+__all__ = ["Search", "Trial", "backtrack", "visible", "wolfe"]
 
 _DECREASE = 1e-4  # of what the slope promises (Nocedal and Wright, section 3.1) ...
 _CURVATURE = 0.9  # ... and of the slope left, for quasi-Newton methods (the same)
@@ -49,11 +49,11 @@ def backtrack(
     evaluate : callable
         Distance to `Trial`.
     distance : float
-        First to try; more where it would promise next to nothing.
+        First to try.
     start : Trial
-        At distance 0; its slope is negative.
+        At distance 0. Where its slope is not negative and finite, nothing is tried.
     rounding : float
-        Of f: less is not promised in earnest.
+        Of f: a step that promises less is not tried.
 
     References
     ----------
@@ -61,9 +61,7 @@ def backtrack(
     Pacific J. Math. 16 (1966). Nocedal and Wright, Numerical Optimization, 2nd ed., algorithm 3.1.
     """
     refused: list[Trial] = []
-    if start.slope:
-        distance = max(distance, _VISIBLE * rounding / -start.slope)
-    while len(refused) < _TRIALS and -distance * start.slope > rounding:
+    while _is_worth(distance, start, rounding) and len(refused) < _TRIALS:
         trial = evaluate(distance)
         if _is_lower(trial, start):
             return Search(trial, refused)
@@ -78,7 +76,8 @@ def wolfe(
     """Find where f falls as `backtrack` asks and its slope has come up to 0.9 of the first one.
 
     Parameters are those of `backtrack`; the trials need their slopes. Where the change of f drowns
-    in `rounding`, the slope at the trial stands in for it, as Hager and Zhang do.
+    in `rounding`, the slope at the trial stands in for it, as with Hager and Zhang; the first
+    distance is always tried.
 
     References
     ----------
@@ -88,7 +87,9 @@ def wolfe(
     """
     low, high = start, None  # f falls enough at `low`, too little at `high`
     refused: list[Trial] = []
-    while not refused or (len(refused) < _TRIALS and -distance * start.slope > rounding):
+    if not -math.inf < start.slope < 0:
+        return Search(None, refused)
+    while not refused or (_is_worth(distance, start, rounding) and len(refused) < _TRIALS):
         trial = evaluate(distance)
         if not _falls(trial, start, rounding):
             high = trial
@@ -98,7 +99,16 @@ def wolfe(
             return Search(trial, refused)
         refused.append(trial)
         distance = _GROWTH * distance if high is None else _between(low, high)
-    return Search(low if low is not start else None, refused)
+    return Search(low if _is_lower(low, start) else None, refused)
+
+
+def visible(distance: float, slope: float, rounding: float) -> float:
+    """`distance`, or what it takes for the slope to promise more than rounding hides."""
+    return max(distance, _VISIBLE * rounding / -slope) if slope else distance
+
+
+def _is_worth(distance: float, start: Trial, rounding: float) -> bool:
+    return rounding < -distance * start.slope < math.inf
 
 
 def _is_lower(trial: Trial, start: Trial) -> bool:

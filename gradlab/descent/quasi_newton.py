@@ -11,7 +11,7 @@ from gradlab import tree
 from gradlab.backend import Array, overflow_expected, to_numpy
 from gradlab.descent.checks import as_count, as_tolerance
 from gradlab.descent.diagnosis import judge_failed_search, judge_searched_end
-from gradlab.descent.line_search import Search, Trial, wolfe
+from gradlab.descent.line_search import Search, Trial, visible, wolfe
 from gradlab.descent.objective import Gradient, Objective, Point
 from gradlab.descent.record import Record, Verdict
 from gradlab.descent.result import DescentResult
@@ -110,7 +110,7 @@ def _descend(run: Record, memory: deque[_Pair], max_steps: int) -> Verdict:
             ray = _Ray(run, vector, point, memory)
             search = ray.search()
         if search.taken is None:
-            return judge_failed_search(search, ray.start, run.rounding())
+            return judge_failed_search(run, search, ray.start)
         point = search.taken.point
         run.lrs.append(search.taken.distance)
         ray.remember(search.taken, memory)
@@ -123,14 +123,19 @@ class _Ray:
     def __init__(self, run: Record, vector: _Vector, point: Point, memory: Sequence[_Pair]) -> None:
         self.run, self.vector, self.point = run, vector, point
         self.grad = vector.of(point.grad)
-        self.direction = _direction(self.grad, memory)
-        slope = float(self.direction @ self.grad)
+        self.is_steepest = not memory
+        with overflow_expected():
+            self.direction = _direction(self.grad, memory)
+            slope = float(self.direction @ self.grad)
         self.start = Trial(0.0, run.losses[-1], slope)
-        # along the gradient, nothing is known of the distance: begin with a length of 1
-        self.distance = 1.0 if memory or not slope else 1 / math.sqrt(abs(slope))
 
     def search(self) -> Search:
-        return wolfe(self._evaluate, self.distance, self.start, self.run.rounding())
+        """Look for a step: of length 1 to begin with, where the memory tells no other."""
+        slope, rounding = self.start.slope, self.run.rounding()
+        distance = 1.0
+        if self.is_steepest and slope:
+            distance = visible(1 / math.sqrt(abs(slope)), slope, rounding)
+        return wolfe(self._evaluate, distance, self.start, rounding)
 
     def remember(self, taken: Trial, memory: deque[_Pair]) -> None:
         """Add the step to the memory, if f is convex over it."""

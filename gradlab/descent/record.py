@@ -11,7 +11,7 @@ from gradlab.backend import Array, stack_scalars, to_numpy
 from gradlab.descent.objective import Objective, Point
 from gradlab.descent.result import DescentResult, Status
 
-__all__ = ["Record", "Verdict"]
+__all__ = ["Record", "Verdict", "rises"]
 
 Verdict: TypeAlias = tuple[Status, str]
 
@@ -50,6 +50,7 @@ class Record:
         self.gtol, self.ftol = gtol, ftol
         self.callback = callback
         self.lr: float | None = None  # of the step under way; None where that is not the user's
+        self.advises_lr = False
         self.lrs: list[float] = []  # of the steps taken
         self.waiting: list[Point] = []
         self.losses: list[float] = []  # of the points judged
@@ -141,7 +142,7 @@ class Record:
 
     def try_lr(self, factor: float) -> str:
         """What to try, in a message; nothing where the method chooses its steps itself."""
-        lr = self._lr_of_last_step()
+        lr = self._lr_of_last_step() if self.advises_lr else None
         return "" if lr is None else f"; try lr={lr * factor:g}"
 
     def _ask(self) -> Verdict | None:

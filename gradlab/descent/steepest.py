@@ -14,7 +14,7 @@ from gradlab import tree
 from gradlab.backend import Array, overflow_expected
 from gradlab.descent.checks import as_count, as_tolerance
 from gradlab.descent.diagnosis import judge_end, judge_failed_search, judge_searched_end
-from gradlab.descent.line_search import Trial, backtrack
+from gradlab.descent.line_search import Trial, backtrack, visible
 from gradlab.descent.objective import Gradient, Objective
 from gradlab.descent.record import Record, Verdict
 from gradlab.descent.result import DescentResult
@@ -110,12 +110,14 @@ def gradient_descent(
       `|g|`: the way was straight, and lr can grow.
     - max_steps: none of these: it was on its way.
 
-    With a line search no step raises f, and neither oscillating nor too_small is said. Where no
-    trial lowers f, down to where the promise drowns in its rounding, the run ends:
+    With a line search every step lowers f, and of the rules for the last point only that of
+    sqrt(eps) is asked. Where no trial lowers f, down to where the promise drowns in the rounding
+    of f, the run ends:
 
-    - converged: what the trials rose by fell faster than their distance to the power 1.5, as on
-      the floor of a smooth valley, or was lost in rounding: a minimum to the precision of f.
-    - stalled: it did not: at a kink, a jump, an edge of the domain; or the gradient is not f's.
+    - converged: the rise of f over the trials shrank faster than their distance to the power 1.5,
+      as on the floor of a smooth valley, or is nowhere seen: f cannot tell x from a minimum.
+    - stalled: it did not: at a kink, a jump, an edge of the domain, or the gradient is not f's;
+      or the square of the gradient overflows or underflows.
 
     Examples
     --------
@@ -146,6 +148,7 @@ def gradient_descent(
         callback=callback,
         trace=trace,
     )
+    run.advises_lr = line_search is None
     if line_search is None:
         rule = _rule(lr, optimizer)
         return run.guard(lambda: _step(run, rule, step_num))
@@ -187,11 +190,14 @@ def _search(run: Record, distance: float, step_num: int) -> Verdict:
     for _ in range(step_num):
         if ended := run.arrive(point):
             return ended
-        squares = xp.stack([xp.sum(g * g) for g in point.grad])
-        start = Trial(0.0, run.losses[-1], -float(xp.sum(squares)))
+        with overflow_expected():
+            squares = xp.stack([xp.sum(g * g) for g in point.grad])
+            start = Trial(0.0, run.losses[-1], -float(xp.sum(squares)))
+        distance = visible(distance, start.slope, run.rounding())
         search = backtrack(evaluate, distance, start, run.rounding())
         if search.taken is None:
-            return judge_failed_search(search, start, run.rounding())
+            run.lr = distance
+            return judge_failed_search(run, search, start)
         distance = run.lr = search.taken.distance
         run.lrs.append(distance)
         if not search.refused:
