@@ -81,8 +81,10 @@ def test_optimizers_descend_to_where_torch_gets(name, xp, assert_close):
 
 
 def test_the_learning_rate_of_a_schedule_is_in_the_trace_and_in_the_message():
-    result = gl.gradient_descent(bowl, [-3.0, 4.0], step_num=4, optimizer=SGD(lambda k: 0.1 / 2**k))
-    np.testing.assert_allclose(result.lrs, [0.1, 0.05, 0.025, 0.0125])
+    rates = [0.1, 0.05, 0.025, 0.0125]  # one for each step, and no more
+    optimizer = SGD(lambda k: rates[k])
+    result = gl.gradient_descent(bowl, [-3.0, 4.0], step_num=4, optimizer=optimizer)
+    np.testing.assert_allclose(result.lrs, rates)
     assert "with lr=0.0125:" in result.message
 
 

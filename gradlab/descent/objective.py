@@ -73,18 +73,21 @@ class Objective:
 
     def leaves_of(self, given: tree.Tree, giver: str) -> list[Array]:
         """Leaves of what must be built like x, in its dtypes."""
-        parts = list(tree.items(given))
-        if [name for name, _ in parts] != self.names:
-            msg = f"{giver} must return what is built like x: it gave {[n for n, _ in parts]}"
+        names = [name for name, _ in tree.items(given)]
+        if names != self.names:
+            msg = f"{giver} must return what is built like x: it gave {names}"
             raise ValueError(msg)
         leaves = []
-        for (name, part), like in zip(parts, self.start, strict=True):
-            leaf = part if is_array(part) else asarray_like(part, like)
-            namespace(like, leaf, names=("x", f"the result of {giver.strip('`')}"))
+        for name, part, like in zip(names, tree.leaves(given), self.start, strict=True):
+            leaf = part
+            if type(leaf) is not type(like):
+                leaf = leaf if is_array(leaf) else asarray_like(leaf, like)
+                namespace(like, leaf, names=("x", f"the result of {giver.strip('`')}"))
             if leaf.shape != like.shape:
                 msg = f"{giver} must return shape {like.shape} for `{name}`: got {leaf.shape}"
                 raise ValueError(msg)
-            leaves.append(self.xp.astype(leaf, like.dtype, copy=False))
+            same = leaf.dtype == like.dtype
+            leaves.append(leaf if same else self.xp.astype(leaf, like.dtype))
         return leaves
 
     def eps(self, loss: Array) -> float:

@@ -39,6 +39,7 @@ class Record:
         steps: int,
         gtol: float,
         ftol: float = 0.0,
+        advises_lr: bool = False,
         callback: Callable[[DescentResult], Any] | None = None,
         trace: bool | None = None,
     ) -> None:
@@ -50,7 +51,7 @@ class Record:
         self.gtol, self.ftol = gtol, ftol
         self.callback = callback
         self.lr: float | None = None  # of the step under way; None where that is not the user's
-        self.advises_lr = False
+        self.advises_lr = advises_lr  # in messages, where the next run would use it
         self.lrs: list[float] = []  # of the steps taken
         self.waiting: list[Point] = []
         self.losses: list[float] = []  # of the points judged

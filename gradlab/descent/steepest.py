@@ -145,10 +145,10 @@ def gradient_descent(
         steps=as_count(step_num, "step_num"),
         gtol=as_tolerance(gtol, "gtol"),
         ftol=as_tolerance(ftol, "ftol"),
+        advises_lr=line_search is None,
         callback=callback,
         trace=trace,
     )
-    run.advises_lr = line_search is None
     if line_search is None:
         rule = _rule(lr, optimizer)
         return run.guard(lambda: _step(run, rule, step_num))
@@ -160,13 +160,14 @@ def _step(run: Record, rule: Optimizer, step_num: int) -> Verdict:
     """Go from point to point by `rule`, and wait for the device seldom."""
     objective = run.objective
     x, state = objective.start, rule.init(objective.build(objective.start))
+    run.lr = rule.lr_at(0)
     for k in range(step_num + 1):
-        run.lr = rule.lr_at(k)
         point = objective.point(x)
         is_due = k < _LOOK_EACH or k % _LOOK_EVERY == 0 or k == step_num
         if ended := run.arrive(point, is_due=is_due):
             return ended
         if k < step_num:
+            run.lr = rule.lr_at(k)
             run.lrs.append(run.lr)
             params, grads = objective.build(x), objective.build(point.grad)
             moved, state = rule.step(params, grads, state)

@@ -40,7 +40,7 @@ PROBLEMS = {  # f, the usual start, half the side of the square of other starts
 def test_the_minimum_is_scipys_at_most_at_twice_the_evaluations(name):
     f, usual, side = PROBLEMS[name]
     rng = np.random.default_rng(0)
-    others = rng.uniform(-side, side, (4, len(usual)))
+    others = rng.uniform(-side, side, (8 // len(usual) + 1, len(usual)))
     for start in [np.asarray(usual), *others]:
         ours = gl.lbfgs(f, start, gtol=1e-6)
         theirs = minimize(
