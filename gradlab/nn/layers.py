@@ -8,12 +8,12 @@ its argument, accurate to rounding however small that is.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from gradlab.backend import Array, Namespace
 from gradlab.nn import functions
 
-__all__ = ["Activation", "Dense", "Layer", "ReLU", "Sigmoid", "Tanh"]
+__all__ = ["KINDS", "Activation", "Dense", "Layer", "ReLU", "Sigmoid", "Tanh"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +99,4 @@ class ReLU:
 
 Activation: TypeAlias = Sigmoid | Tanh | ReLU
 Layer: TypeAlias = Dense | Activation
+KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Dense, Sigmoid, Tanh, ReLU)}

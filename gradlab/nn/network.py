@@ -10,13 +10,15 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from numbers import Real
-from typing import Any
+from os import PathLike
+from typing import Any, Self
 
+from gradlab import store
 from gradlab.backend import Array, asarray, namespace, use_backend
 from gradlab.backend.random import Generator, as_generator
 from gradlab.nn.checks import positive_int, real_targets, samples, targets
 from gradlab.nn.functions import accuracy_of_rows, biases_cotangent, linear, weights_cotangent
-from gradlab.nn.layers import Dense, Layer, ReLU, Sigmoid, Tanh
+from gradlab.nn.layers import KINDS, Dense, Layer, Sigmoid
 from gradlab.nn.losses import LOSSES
 from gradlab.nn.perturbation import central_differences
 from gradlab.tree import Tree
@@ -121,6 +123,91 @@ class Network:
         first = max(len(row[0]) for row in rows) + 2
         lines = [f"{a:<{first}}{b:>8}{c:>12}" for a, b, c in rows]
         return "\n".join([*lines, f"loss {self.loss_name}, {total} parameters"])
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the network to a file: its layers, loss, seed and parameters.
+
+        Parameters
+        ----------
+        path : str or path
+            Replaced if it exists, all at once. See `gradlab.store`.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from gradlab import nn
+        >>> network = nn.Network([nn.Dense(3), nn.ReLU(), nn.Dense(1)], 2, seed=0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "network.npz"
+        ...     network.save(path)
+        ...     again = nn.Network.load(path)
+        >>> bool((again.predict([1.0, 2.0]) == network.predict([1.0, 2.0])).all())
+        True
+        """
+        is_two_layer = isinstance(self, TwoLayerNetwork)
+        layers = [[type(layer).__name__, getattr(layer, "units", None)] for layer in self.layers]
+        state = {
+            "kind": "network",
+            "class": "TwoLayerNetwork" if is_two_layer else "Network",
+            "layers": layers,
+            "loss": self.loss_name,
+            "seed": self.seed,
+            "params": self.params,
+        }
+        store.save(path, state)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """Network that `save` wrote, on the selected backend.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Returns
+        -------
+        Network
+            Of the class that was saved, which `TwoLayerNetwork` is; its parameters in the same
+            dtype, bit by bit.
+
+        Raises
+        ------
+        gradlab.store.StoreError
+            If the file is damaged, holds no network, or one of another class than is asked for.
+        OSError
+            If it cannot be read.
+        """
+        state = store.load(path)
+        kind = state.get("kind") if isinstance(state, dict) else None
+        if kind != "network":
+            msg = f"{path}: expected a network, as Network.save writes it: got {kind or 'no such'}"
+            raise store.StoreError(msg)
+        made: Any = TwoLayerNetwork if state["class"] == "TwoLayerNetwork" else Network
+        asked = TwoLayerNetwork if issubclass(cls, TwoLayerNetwork) else Network
+        if cls is not Network and made is not asked:
+            msg = f"{path}: it holds a {state['class']}, not a {cls.__name__}: use Network.load"
+            raise store.StoreError(msg)
+        network: Self = object.__new__(made if cls is Network else cls)
+        layers = [
+            KINDS[name](*([] if units is None else [units])) for name, units in state["layers"]
+        ]
+        weights = state["params"]["W1"]
+        Network.__init__(
+            network,
+            layers,
+            weights.shape[0],
+            loss=state["loss"],
+            seed=state["seed"],
+            dtype=weights.dtype.name,
+        )
+        network.params = {name: asarray(value) for name, value in state["params"].items()}
+        return network
 
     def predict(self, x: Any) -> Array:
         """Probabilities of the classes; with the mean squared error, the last layer's output.
@@ -401,10 +488,9 @@ class TwoLayerNetwork(Network):
 
 def _checked_layers(layers: Any) -> tuple[Layer, ...]:
     found = tuple(layers) if isinstance(layers, list | tuple) else ()
-    kinds = (Dense, Sigmoid, Tanh, ReLU)
-    names = ", ".join(f"{kind.__name__}()" for kind in kinds)
+    names = ", ".join(f"{name}()" for name in KINDS)
     for number, layer in enumerate(found, 1):
-        if not isinstance(layer, kinds):
+        if not isinstance(layer, tuple(KINDS.values())):
             msg = f"layer {number} of `layers` must be one of {names}: got {layer!r}"
             raise TypeError(msg)
         if isinstance(layer, Dense):
