@@ -275,6 +275,126 @@ def test_the_bar_is_imported_where_it_is_shown():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
 
 
+class Course(Recorder):
+    """A network whose losses on the validation data are written beforehand; `w` counts epochs."""
+
+    def __init__(self, losses):
+        super().__init__(2)
+        self.losses = iter(losses)
+
+    def loss_at(self, params, x, rows):  # noqa: ARG002
+        return np.asarray(next(self.losses) if len(x) == 1 else 1.0)
+
+    def fit(self, **options):
+        options = {"batch_size": 2, "optimizer": SGD(1.0), **options}
+        return super().fit(validation=(self.x[:1], self.t[:1]), **options)
+
+    def loss_and_gradient_at(self, params, x, rows):
+        return self.loss_at(params, x, rows), {"w": -np.ones(1)}
+
+
+def test_each_epoch_is_judged_on_the_validation_data(backend):
+    network = make()
+    x, t = data()
+    seen = []
+    held_out = (gl.asarray([[0.5, 0.1], [-0.5, 0.2], [1.0, -2.0]]), gl.asarray([0, 1, 1]))
+
+    def judge(history):
+        seen.append((float(network.loss(*held_out)), float(network.accuracy(*held_out))))
+
+    history = fit(network, x, t, epochs=3, batch_size=7, validation=held_out, callbacks=[judge])
+    got = list(zip(history.val_loss, history.val_accuracy, strict=True))
+    assert got == [pytest.approx(pair, rel=1e-6) for pair in seen]
+    assert history.best_epoch == int(np.argmin(history.val_loss))
+    assert fit(make(), x, t, epochs=1).val_loss == []
+
+
+COURSES = {
+    "stops": ([3.0, 2.0, 2.5, 2.0, 9.9], 2, 9, 1, 4, "patience"),
+    "best inside the window at the end": ([3.0, 2.0, 2.5], 2, 3, 1, 3, "finished"),
+    "best at the end": ([3.0, 2.5, 2.0], 2, 3, 2, 3, "finished"),
+    "runs out at the end": ([3.0, 4.0, 5.0], 2, 3, 0, 3, "finished"),
+    "patience of one": ([1.0, np.nan], 1, 5, 0, 2, "patience"),
+    "not a number first": ([np.nan, 1.0, 2.0], 2, 3, 1, 3, "finished"),
+}
+
+
+@pytest.mark.parametrize("what", COURSES)
+def test_patience_stops_and_gives_back_the_best_weights(what):
+    losses, patience, epochs, best, ran, reason = COURSES[what]
+    network = Course(losses)
+    history = network.fit(epochs=epochs, patience=patience)
+    assert (history.best_epoch, len(history.loss), history.stop_reason) == (best, ran, reason)
+    assert network.params["w"] == [best + 1.0]
+
+
+def test_without_patience_the_last_weights_stay():
+    network = Course([1.0, 2.0, 3.0])
+    assert network.fit(epochs=3).best_epoch == 0
+    assert network.params["w"] == [3.0]
+
+
+def test_never_better_than_nothing_leaves_the_last_weights():
+    network = Course([np.nan, np.inf, np.nan])
+    history = network.fit(epochs=9, patience=3)
+    assert (history.best_epoch, history.stop_reason) == (None, "patience")
+    assert network.params["w"] == [3.0]
+
+
+def test_a_callback_that_writes_into_the_parameters_does_not_change_the_best():
+    network = Course([1.0, 2.0])
+
+    def spoil(history):
+        network.params["w"] += 100.0
+
+    network.fit(epochs=2, patience=2, callbacks=[spoil])
+    assert network.params["w"] == [1.0]
+
+
+def test_reduce_stands_between_gradient_and_step(cheap):
+    given = []
+
+    def halved(grads):
+        given.append(grads)
+        return {"w": grads["w"] / 2}
+
+    network = Recorder(4)
+    network.fit(steps=3, batch_size=2, optimizer=SGD(1.0), reduce=halved)
+    assert network.params["w"] == [-1.5]
+    assert [grads["w"].tolist() for grads in given] == [[1.0]] * 3
+
+
+def test_the_rate_of_each_epoch_is_recorded(cheap):
+    history = Recorder(4).fit(steps=5, batch_size=2, optimizer=SGD(lambda step: 0.5**step))
+    assert history.lr == [0.5, 0.125, 0.0625]
+    assert Recorder(4).fit(epochs=2, optimizer=SGD(0.25)).lr == [0.25, 0.25]
+
+
+def test_the_table_of_epochs_is_read_back_exactly(tmp_path):
+    history = fit(make(), X, LABELS, epochs=3, validation=(X[:3], LABELS[:3]))
+    history.to_csv(tmp_path / "history.csv")
+    names, *rows = (tmp_path / "history.csv").read_text().splitlines()
+    assert names == "epoch,loss,accuracy,val_loss,val_accuracy,lr,seconds"
+    columns = np.asarray([row.split(",") for row in rows], float).T
+    assert columns[0].tolist() == [0, 1, 2]
+    for name, column in zip(names.split(",")[1:], columns[1:], strict=True):
+        assert column.tolist() == getattr(history, name)
+    fit(make(), X, LABELS, epochs=1).to_csv(tmp_path / "history.csv")
+    assert (tmp_path / "history.csv").read_text().startswith("epoch,loss,accuracy,lr,seconds\n0,")
+
+
+def test_bad_validation_data_are_named_before_any_work(monkeypatch):
+    monkeypatch.setitem(loop.GRADIENTS, "autodiff", None)
+    for validation, kind, message in (
+        ((X[:, :1], LABELS), ValueError, "in `validation`: `x` must be a batch"),
+        ((X, LABELS + 1), ValueError, "in `validation`: labels in `t` must lie between 0 and 1"),
+        ((X[0], 1), ValueError, "in `validation`: `x` must be a batch .*: got one sample"),
+        (X, TypeError, r"`validation` must be \(x, t\): got ndarray"),
+    ):
+        with pytest.raises(kind, match=message):
+            fit(make(), *data(), epochs=1, validation=validation)
+
+
 MISTAKES = {
     "neither": ({}, ValueError, "exactly one of `epochs` and `steps`: got epochs=None, steps=No"),
     "both": ({"epochs": 1, "steps": 1}, ValueError, "exactly one of `epochs` and `steps`"),
@@ -287,6 +407,9 @@ MISTAKES = {
         "must be one of 'autodiff', 'numerical': got 'x'",
     ),
     "seed": ({"steps": 1, "seed": -1}, ValueError, "`seed` must be"),
+    "patience": ({"steps": 1, "patience": 0}, ValueError, "`patience` must be a positive integer"),
+    "no validation": ({"steps": 1, "patience": 1}, ValueError, "`patience` needs `validation`"),
+    "reduce": ({"steps": 1, "reduce": 2}, TypeError, "`reduce` must be a function"),
     "a rate": ({"steps": 1, "optimizer": 0.1}, TypeError, r"such as SGD\(0.1\): got 0.1"),
     "a class": ({"steps": 1, "optimizer": SGD}, TypeError, "`optimizer` must be an update rule"),
     "a function": ({"steps": 1, "callbacks": print}, TypeError, "`callbacks` must be a sequence"),
@@ -373,6 +496,13 @@ def test_waits_for_the_device_do_not_grow_with_the_steps_of_an_epoch(count_waits
     few = count_waits(batch_size=20, replace=replace)
     many = count_waits(batch_size=1, replace=replace)
     assert few == many == 2  # the labels are checked, then the epoch's losses are fetched
+
+
+def test_validation_waits_for_the_device_no_oftener(count_waits):
+    with gl.use_backend("array_api_strict:device1"):
+        validation = data()
+    waits = [count_waits(batch_size=n, validation=validation, patience=1) for n in (20, 1)]
+    assert waits == [3, 3]  # the labels of both are checked
 
 
 def test_a_numerical_gradient_waits_once_and_nothing_else_in_a_step_does(count_waits):

@@ -55,6 +55,15 @@ class Generator:
     def __repr__(self) -> str:
         return f"Generator(seed={self.seed})"
 
+    @property
+    def state(self) -> dict[str, Any]:
+        """Plain values that say where in its stream the generator is; setting them goes there."""
+        return dict(self._host.bit_generator.state)
+
+    @state.setter
+    def state(self, state: dict[str, Any]) -> None:
+        self._host.bit_generator.state = state
+
     def normal(
         self,
         shape: Shape = (),

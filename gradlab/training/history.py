@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
 from typing import Literal, TypeAlias
 
-__all__ = ["History", "StopReason"]
+__all__ = ["PER_EPOCH", "History", "StopReason"]
 
-StopReason: TypeAlias = Literal["finished", "callback", "interrupted", "diverged"]
+StopReason: TypeAlias = Literal["finished", "patience", "callback", "interrupted", "diverged"]
+PER_EPOCH = ("loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")
 
 
 @dataclass(slots=True)
@@ -24,9 +28,16 @@ class History:
         Mean of these over the samples of each epoch.
     accuracy : list of float
         On all training data, at the end of each epoch.
+    val_loss, val_accuracy : list of float
+        On the validation data, at the end of each epoch; empty where there are none.
+    lr : list of float
+        Learning rate of the last step of each epoch.
     seconds : list of float
-        Wall-clock time of each epoch, the device's work included and callbacks not.
-    stop_reason : {"finished", "callback", "interrupted", "diverged"} or None
+        Wall-clock time of each epoch, the device's work included; callbacks and the writing of
+        checkpoints not.
+    best_epoch : int or None
+        The epoch, counted from 0, of the lowest `val_loss`.
+    stop_reason : {"finished", "patience", "callback", "interrupted", "diverged"} or None
         None while the training is under way; ``diverged`` only in a `DivergenceError`.
     """
 
@@ -34,5 +45,30 @@ class History:
     train_loss_list: list[float] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
     accuracy: list[float] = field(default_factory=list)
+    val_loss: list[float] = field(default_factory=list)
+    val_accuracy: list[float] = field(default_factory=list)
+    lr: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    best_epoch: int | None = None
     stop_reason: StopReason | None = None
+
+    def to_csv(self, path: str | PathLike[str]) -> None:
+        """Write a table of the epochs, one a line, under a line of names.
+
+        Parameters
+        ----------
+        path : str or path
+            Replaced if it exists. Numbers are written so that they are read back exactly; columns
+            that have no values are left out.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        names = [name for name in PER_EPOCH if getattr(self, name)]
+        with Path(path).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["epoch", *names])
+            rows = zip(*(getattr(self, name) for name in names), strict=True)
+            writer.writerows([epoch, *row] for epoch, row in enumerate(rows))

@@ -1,26 +1,23 @@
-"""The mini-batch loop: batches, steps, epochs, and the one look at the device that each epoch has.
-
-Everything is checked before the first step. After that, nothing waits for the device but the end
-of an epoch, where the losses of its steps are fetched together.
-"""
+"""The mini-batch loop: what is asked of it, checked before the first step, and when it ends."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from time import perf_counter
-from typing import Any, Literal, Protocol, runtime_checkable
+from os import PathLike
+from typing import Any, Literal
 
 from gradlab import numerical
-from gradlab.backend import Array, namespace, to_numpy
+from gradlab.backend import Array
 from gradlab.backend.random import Generator, as_generator
 from gradlab.nn.checks import positive_int
 from gradlab.optimizers import SGD, Optimizer
-from gradlab.training.divergence import find_divergence
-from gradlab.training.history import History
+from gradlab.training.checkpoint import Checkpoint
+from gradlab.training.history import History, StopReason
+from gradlab.training.run import Batches, Run, Samples, Trainable
 
-__all__ = ["Trainable", "fit"]
+__all__ = ["fit"]
 
 
 def _by_differences(network: Trainable) -> Callable[..., tuple[Array, Any]]:
@@ -42,31 +39,6 @@ GRADIENTS: dict[str, Callable[[Trainable], Callable[..., tuple[Array, Any]]]] = 
 }
 
 
-@runtime_checkable
-class Trainable(Protocol):
-    """What `fit` asks of a network: parameters, one check, and pure functions of both."""
-
-    params: dict[str, Array]
-
-    def prepare(self, x: Any, t: Any) -> tuple[Array, Array]:
-        """Check samples and targets, and return them as the other methods take them."""
-        ...
-
-    def loss_at(self, params: dict[str, Array], x: Array, rows: Array) -> Array:
-        """Mean loss of the samples, shape ()."""
-        ...
-
-    def loss_and_gradient_at(
-        self, params: dict[str, Array], x: Array, rows: Array
-    ) -> tuple[Array, dict[str, Array]]:
-        """What ``autodiff.value_and_grad(loss_at)`` gives."""
-        ...
-
-    def accuracy_at(self, params: dict[str, Array], x: Array, rows: Array) -> Array:
-        """Accuracy on the samples, shape ()."""
-        ...
-
-
 def fit(
     network: Trainable,
     x: Any,
@@ -77,10 +49,15 @@ def fit(
     batch_size: int = 100,
     optimizer: Optimizer = SGD(0.1),  # noqa: B008  (frozen)
     gradient: Literal["autodiff", "numerical"] = "autodiff",
+    validation: tuple[Any, Any] | None = None,
+    patience: int | None = None,
     seed: int | Generator | None = 0,
     replace: bool = False,
     callbacks: Iterable[Callable[[History], Any]] = (),
     progress: bool = False,
+    checkpoint: str | PathLike[str] | None = None,
+    resume: bool = True,
+    reduce: Callable[[Any], Any] | None = None,
 ) -> History:
     """Train a network on mini-batches.
 
@@ -93,17 +70,23 @@ def fit(
     t : array
         Labels, shape (n,), integers, or probabilities, shape (n, classes).
     epochs, steps : int, optional
-        How long to train, exactly one of them. An epoch is ceil(n / batch_size) steps; `steps`
-        may end within one, which is recorded for what it is.
+        How long to train, exactly one of them, in total: a training that goes on from a
+        checkpoint goes on to them. An epoch is ceil(n / batch_size) steps; `steps` may end within
+        one, which is recorded for what it is.
     batch_size : int
         Samples of a step; at most n are used. Without `replace` the last batch of an epoch may
         be shorter.
     optimizer : Optimizer
-        Update rule, such as `gradlab.optimizers.SGD`; it starts afresh.
+        Update rule, such as `gradlab.optimizers.SGD`; it starts afresh, but for a checkpoint.
     gradient : {"autodiff", "numerical"}
         Exact, at the cost of about three losses a step; or central differences, as
         `Network.numerical_gradient` computes them; for another network, which has none of its
         own, by `gradlab.numerical.gradient`, 2 k + 1 losses for k parameters.
+    validation : (x, t), optional
+        Samples and targets to judge the parameters by at the end of each epoch.
+    patience : int, optional
+        Stop after so many epochs in a row without a lower loss on the validation data. However
+        the training ends, the network then has the parameters of the best epoch.
     seed : int, Generator or None
         Of the batches. None draws one, kept in the history.
     replace : bool
@@ -113,18 +96,28 @@ def fit(
         Each is called with the history after every epoch. A true return stops the training.
     progress : bool
         Show a bar of tqdm on standard error. Otherwise nothing is printed.
+    checkpoint : str or path, optional
+        File to write to where an epoch ends, as often as takes less than 5 % of the time, and
+        always when the training finishes, stops or is interrupted. See `gradlab.store`.
+    resume : bool
+        Go on from `checkpoint` if there is such a file; False begins anew, and replaces it.
+    reduce : callable, optional
+        Given the gradients of each step, returns those that the optimizer is given.
 
     Returns
     -------
     History
         Also after KeyboardInterrupt (`stop_reason` ``interrupted``): then the parameters are
-        those of the last complete step, and an epoch that was under way has its losses in
-        `train_loss_list` alone.
+        those of the last complete step (with `patience`, of the best epoch), and an epoch that
+        was under way has its losses in `train_loss_list` alone.
 
     Raises
     ------
     ValueError, TypeError
-        For a bad argument, before any work.
+        For a bad argument, before any work; `gradlab.store.StoreError`, a ValueError, for a
+        checkpoint that is damaged.
+    OSError
+        If a checkpoint cannot be read or written.
     DivergenceError
         At the end of an epoch in which the loss of a step was not finite, or whose mean loss
         exceeds ten times the larger of the first step's loss and log(classes).
@@ -138,7 +131,10 @@ def fit(
 
     Any other exception passes through, the parameters being those of the last complete step.
 
-    An epoch waits for the device once, and each numerical gradient once more.
+    An epoch waits for the device once; each numerical gradient, and a checkpoint, once more.
+
+    A training that goes on from a checkpoint, with the same arguments, does what it would have
+    done without stopping: on NumPy, on one machine and number of BLAS threads, bit by bit.
 
     Examples
     --------
@@ -156,122 +152,89 @@ def fit(
         msg = f"give exactly one of `epochs` and `steps`: got epochs={epochs!r}, steps={steps!r}"
         raise ValueError(msg)
     callbacks = _callables(callbacks)
-    _check(network, optimizer, gradient)
-    batch_size = positive_int(batch_size, "batch_size")
+    _check(network, optimizer, gradient, reduce)
+    size = positive_int(batch_size, "batch_size")
+    train = _samples(network, x, t)
+    batches = Batches(as_generator(seed), train.x.shape[0], min(size, train.x.shape[0]), replace)
+    if epochs is not None:
+        total = positive_int(epochs, "epochs") * batches.per_epoch
+    else:
+        total = positive_int(steps, "steps")
+    settings = {
+        "seed": None if seed is None else batches.rng.seed,
+        "samples": batches.samples,
+        "batch_size": batches.size,
+        "replace": replace,
+    }
+    run = Run(
+        network,
+        train,
+        _validation(network, validation, patience),
+        batches=batches,
+        optimizer=optimizer,
+        gradient=GRADIENTS[gradient],
+        reduce=reduce,
+        checkpoint=None if checkpoint is None else Checkpoint(checkpoint, settings),
+    )
+    if run.checkpoint and resume and run.checkpoint.path.exists():
+        run.resume(run.checkpoint, total)
+    history = run.history
+    try:
+        with _bar(total, run.at.steps, shown=progress) as advance:
+            history.stop_reason = _train(run, total, advance, callbacks, patience)
+    except KeyboardInterrupt:
+        run.break_off()
+        history.stop_reason = "interrupted"
+    run.keep(now=True)
+    if patience is not None:
+        run.restore_best()
+    return history
+
+
+def _train(
+    run: Run,
+    total: int,
+    advance: Callable[[int], Any],
+    callbacks: Iterable[Callable[[History], Any]],
+    patience: int | None,
+) -> StopReason:
+    for _ in range(run.at.epochs, -(-total // run.per_epoch)):
+        if patience is not None and run.epochs_since_best() >= patience:
+            return "patience"
+        run.epoch(total, advance)
+        if any([callback(run.history) for callback in callbacks]):  # noqa: C419  (call all)
+            return "callback"
+        run.keep()
+    return "finished"
+
+
+def _samples(network: Trainable, x: Any, t: Any) -> Samples:
     x, rows = network.prepare(x, t)
     if x.ndim == 1:
         msg = f"`x` must be a batch of shape (n, features): got one sample of shape {x.shape}"
         raise ValueError(msg)
-    size = min(batch_size, x.shape[0])
-    per_epoch = -(-x.shape[0] // size)
-    if epochs is not None:
-        total = positive_int(epochs, "epochs") * per_epoch
-    else:
-        total = positive_int(steps, "steps")
+    return Samples(x, rows)
 
-    rng = as_generator(seed)
-    history = History(seed=rng.seed)
-    run = _Run(
-        network,
-        x,
-        rows,
-        optimizer=optimizer,
-        gradient=GRADIENTS[gradient],
-        history=history,
-    )
+
+def _validation(network: Trainable, validation: Any, patience: Any) -> Samples | None:
+    if patience is not None:
+        positive_int(patience, "patience")
+        if validation is None:
+            msg = "`patience` needs `validation`, the data (x, t) to judge by: got None"
+            raise ValueError(msg)
+    if validation is None:
+        return None
+    if not (isinstance(validation, tuple | list) and len(validation) == 2):  # noqa: PLR2004
+        msg = f"`validation` must be (x, t): got {type(validation).__name__}"
+        raise TypeError(msg)
     try:
-        with _bar(total, shown=progress) as advance:
-            for done in range(0, total, per_epoch):
-                batches = _draw(rng, x, size, replace=replace)
-                run.train(batches[: total - done], advance)
-                if any([callback(history) for callback in callbacks]):  # noqa: C419  (call all)
-                    history.stop_reason = "callback"
-                    return history
-    except KeyboardInterrupt:
-        run.keep_losses()
-        history.stop_reason = "interrupted"
-        return history
-    history.stop_reason = "finished"
-    return history
+        return _samples(network, *validation)
+    except (TypeError, ValueError) as error:
+        msg = f"in `validation`: {error}"
+        raise type(error)(msg) from error
 
 
-class _Run:
-    """A training under way: the losses of an epoch wait on the device until its end."""
-
-    def __init__(
-        self,
-        network: Trainable,
-        x: Array,
-        rows: Array,
-        *,
-        optimizer: Optimizer,
-        gradient: Callable[..., Any],
-        history: History,
-    ) -> None:
-        self.network = network
-        self.x, self.rows = x, rows
-        self.xp = namespace(x, rows)
-        self.optimizer = optimizer
-        self.state = optimizer.init(network.params)
-        self.value_and_grad = gradient(network)
-        self.history = history
-        self.losses: list[Array] = []
-
-    def train(self, batches: list[Array], advance: Callable[[int], Any]) -> None:
-        """Take one step for each batch of indices, and record them as an epoch."""
-        start = perf_counter()
-        good = dict(self.network.params)
-        for batch in batches:
-            self._step(batch)
-            advance(1)
-        loss_of_steps, accuracy = self._fetch()
-        self.losses = []
-        sizes = [batch.shape[0] for batch in batches]
-        weighted = sum(n * loss for n, loss in zip(sizes, loss_of_steps, strict=True))
-        history = self.history
-        history.train_loss_list += loss_of_steps
-        history.loss.append(weighted / sum(sizes))
-        history.accuracy.append(accuracy)
-        history.seconds.append(perf_counter() - start)
-        classes = self.rows.shape[-1]
-        if error := find_divergence(history, len(batches), classes, self.optimizer):
-            self.network.params.update(good)
-            history.stop_reason = "diverged"
-            raise error
-
-    def keep_losses(self) -> None:
-        """Record the steps of an epoch that was broken off."""
-        if self.losses:
-            self.history.train_loss_list += to_numpy(self.xp.stack(self.losses)).tolist()
-
-    def _step(self, batch: Array) -> None:
-        x = self.xp.take(self.x, batch, axis=0)
-        rows = self.xp.take(self.rows, batch, axis=0)
-        params = self.network.params
-        loss, grads = self.value_and_grad(params, x, rows)
-        moved, self.state = self.optimizer.step(params, grads, self.state)
-        self.losses.append(loss)
-        params.update(moved)  # one call: an interrupt comes before or after all of it
-
-    def _fetch(self) -> tuple[list[float], float]:
-        """Losses of the steps and the accuracy reached, in one wait for the device."""
-        accuracy = self.network.accuracy_at(self.network.params, self.x, self.rows)
-        *losses, last = to_numpy(self.xp.stack([*self.losses, accuracy])).tolist()
-        return losses, last
-
-
-def _draw(rng: Generator, x: Array, size: int, *, replace: bool) -> list[Array]:
-    """Batches of indices for one epoch over the samples `x`, on their device."""
-    n = x.shape[0]
-    if replace:
-        order = rng.integers(0, n, -(-n // size) * size, like=x)
-    else:
-        order = rng.permutation(n, like=x)
-    end = order.shape[0]
-    return [order[start : min(start + size, end)] for start in range(0, end, size)]
-
-
-def _check(network: Any, optimizer: Any, gradient: Any) -> None:
+def _check(network: Any, optimizer: Any, gradient: Any, reduce: Any) -> None:
     if not isinstance(network, Trainable):
         msg = f"`network` must be a network, such as a TwoLayerNetwork: got {network!r}"
         raise TypeError(msg)
@@ -281,6 +244,9 @@ def _check(network: Any, optimizer: Any, gradient: Any) -> None:
     if gradient not in GRADIENTS:
         msg = f"`gradient` must be one of {', '.join(map(repr, GRADIENTS))}: got {gradient!r}"
         raise ValueError(msg)
+    if not (reduce is None or callable(reduce)):
+        msg = f"`reduce` must be a function of the gradients: got {reduce!r}"
+        raise TypeError(msg)
 
 
 def _callables(callbacks: Any) -> tuple[Callable[[History], Any], ...]:
@@ -292,12 +258,12 @@ def _callables(callbacks: Any) -> tuple[Callable[[History], Any], ...]:
 
 
 @contextmanager
-def _bar(total: int, *, shown: bool) -> Iterator[Callable[[int], Any]]:
+def _bar(total: int, done: int, *, shown: bool) -> Iterator[Callable[[int], Any]]:
     """Yield what is told of steps taken: a bar of tqdm, or nothing."""
     if not shown:
         yield lambda _: None
         return
     from tqdm import tqdm  # noqa: PLC0415  (not at `import gradlab`)
 
-    with tqdm(total=total, unit="step") as bar:
+    with tqdm(total=total, initial=done, unit="step") as bar:
         yield bar.update

@@ -1,0 +1,150 @@
+"""Checkpoints: what a training needs to go on as if it had not stopped, in a file.
+
+What stands in it is a `Mark` and the history up to there. A training goes on from a checkpoint
+only where it would have gone there by itself: with the same data, batches and seed.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple
+
+from gradlab import store, tree
+from gradlab.backend import Array, asarray_like, is_array
+from gradlab.training.history import PER_EPOCH, History
+
+__all__ = ["Best", "Checkpoint", "Mark"]
+
+_SHARE = 0.05  # of the time, at most, that writing may take
+
+
+class Best(NamedTuple):
+    """The epoch, counted from 0, with the lowest loss on the validation data."""
+
+    epoch: int
+    loss: float
+    params: dict[str, Array]
+
+
+class Mark(NamedTuple):
+    """Where a training stands, after a complete step."""
+
+    params: dict[str, Array]
+    state: tree.Tree  # of the optimizer
+    rng: dict[str, Any]  # as the epoch began
+    steps: int  # whose losses are in the history
+    waiting: int  # more steps, whose losses are on the device
+    epochs: int  # that are complete
+    best: Best | None
+
+
+class Checkpoint:
+    """A file that a training writes to, and goes on from.
+
+    Parameters
+    ----------
+    path : str or path
+    settings : dict of plain values
+        What must be the same where a training goes on.
+    """
+
+    def __init__(self, path: str | PathLike[str], settings: dict[str, Any]) -> None:
+        self.path = Path(path)
+        if not self.path.parent.is_dir():
+            msg = f"`checkpoint` must be in a folder that exists: got {str(path)!r}"
+            raise FileNotFoundError(msg)
+        self.settings = settings
+        self._cost, self._end = 0.0, perf_counter()
+        self._written: Mark | None = None
+
+    def save(self, mark: Mark, history: History, *, now: bool = False) -> None:
+        """Write, if it is `now` or the last time is so long ago that this takes a small share."""
+        start = perf_counter()
+        due = self._cost <= _SHARE * (start - self._end + self._cost)
+        if mark is self._written or not (now or due):
+            return
+        best = mark.best
+        lists = {name: getattr(history, name)[: mark.epochs] for name in PER_EPOCH}
+        state = {
+            "kind": "training",
+            "settings": self.settings,
+            "params": mark.params,
+            "state": mark.state,
+            "rng": mark.rng,
+            "seed": history.seed,
+            "history": {"train_loss_list": history.train_loss_list[: mark.steps], **lists},
+            "best": best and best._asdict(),
+        }
+        store.save(self.path, state)
+        self._written, self._end = mark, perf_counter()
+        self._cost = self._end - start
+
+    def load(self, fresh: Mark, history: History) -> Mark:
+        """Read the file, fill the history, and return where the training stood.
+
+        Parameters
+        ----------
+        fresh : Mark
+            Where it would begin otherwise; arrays go where its arrays are.
+        history : History
+            Empty.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, or of another training.
+        """
+        saved = store.load(self.path)
+        if not (isinstance(saved, dict) and saved.get("kind") == "training"):
+            msg = f"{self.path}: expected a checkpoint of a training, got something else"
+            raise store.StoreError(msg)
+        self._compare("settings", saved["settings"], self.settings)
+        self._compare("parameters", _shapes(saved["params"]), _shapes(fresh.params))
+        self._compare("optimizer's memory", _keys(saved["state"]), _keys(fresh.state))
+        like = next(iter(fresh.params.values()))
+        saved = {name: _placed(value, like) for name, value in saved.items()}
+        for name, values in saved["history"].items():
+            getattr(history, name).extend(values)
+        history.seed = saved["seed"]
+        best = saved["best"] and Best(**saved["best"])
+        history.best_epoch = best.epoch if best else None
+        self._written = Mark(
+            saved["params"],
+            saved["state"],
+            saved["rng"],
+            steps=len(history.train_loss_list),
+            waiting=0,
+            epochs=len(history.loss),
+            best=best,
+        )
+        return self._written
+
+    def _compare(self, what: str, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+        if theirs != ours:
+            names = [name for name in (*theirs, *ours) if theirs.get(name) != ours.get(name)]
+            parts = ({name: of.get(name) for name in names} for of in (theirs, ours))
+            old, new = (", ".join(f"{k}={v}" for k, v in part.items()) for part in parts)
+            msg = (
+                f"{self.path} is the checkpoint of another training: its {what} have {old}, here "
+                f"it is {new}; give the same, or another `checkpoint`, or resume=False to begin "
+                "anew and replace it"
+            )
+            raise ValueError(msg)
+
+
+def _placed(x: tree.Tree, like: Array) -> tree.Tree:
+    return tree.map(lambda leaf: asarray_like(leaf, like) if is_array(leaf) else leaf, x)
+
+
+def _shapes(params: dict[str, Array]) -> dict[str, str]:
+    """Dtypes and shapes by name; array-api-strict and torch give dtypes names with dots."""
+    return {
+        name: f"{str(value.dtype).rpartition('.')[2]}{tuple(value.shape)}"
+        for name, value in params.items()
+    }
+
+
+def _keys(state: tree.Tree) -> dict[str, Any]:
+    return dict.fromkeys(state, "present") if isinstance(state, dict) else {}

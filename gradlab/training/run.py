@@ -1,0 +1,223 @@
+"""A training under way: its steps, and the one look at the device that each epoch has.
+
+An interrupt may come between any two instructions. Where the training stands is therefore one
+attribute, a `Mark`, which is replaced after each step and each epoch; what was begun after it is
+undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from gradlab.backend import Array, namespace, to_numpy
+from gradlab.backend.random import Generator
+from gradlab.optimizers import Optimizer
+from gradlab.training.checkpoint import Best, Checkpoint, Mark
+from gradlab.training.divergence import find_divergence
+from gradlab.training.history import PER_EPOCH, History
+
+__all__ = ["Batches", "Run", "Samples", "Trainable"]
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """What `fit` asks of a network: parameters, one check, and pure functions of both."""
+
+    params: dict[str, Array]
+
+    def prepare(self, x: Any, t: Any) -> tuple[Array, Array]:
+        """Check samples and targets, and return them as the other methods take them."""
+        ...
+
+    def loss_at(self, params: dict[str, Array], x: Array, rows: Array) -> Array:
+        """Mean loss of the samples, shape ()."""
+        ...
+
+    def loss_and_gradient_at(
+        self, params: dict[str, Array], x: Array, rows: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        """What ``autodiff.value_and_grad(loss_at)`` gives."""
+        ...
+
+    def accuracy_at(self, params: dict[str, Array], x: Array, rows: Array) -> Array:
+        """Accuracy on the samples, shape ()."""
+        ...
+
+
+class Samples(NamedTuple):
+    """What `Trainable.prepare` returned."""
+
+    x: Array
+    rows: Array
+
+
+class Batches(NamedTuple):
+    """How the samples of an epoch are drawn."""
+
+    rng: Generator
+    samples: int
+    size: int
+    replace: bool
+
+    @property
+    def per_epoch(self) -> int:
+        """How many they are."""
+        return -(-self.samples // self.size)
+
+    def draw(self, like: Array) -> list[Array]:
+        """Batches of indices for one epoch, on the device of `like`."""
+        n, size = self.samples, self.size
+        if self.replace:
+            order = self.rng.integers(0, n, self.per_epoch * size, like=like)
+        else:
+            order = self.rng.permutation(n, like=like)
+        end = order.shape[0]
+        return [order[start : min(start + size, end)] for start in range(0, end, size)]
+
+
+class Run:
+    """The losses of an epoch wait on the device until its end."""
+
+    def __init__(
+        self,
+        network: Trainable,
+        train: Samples,
+        validation: Samples | None,
+        *,
+        batches: Batches,
+        optimizer: Optimizer,
+        gradient: Callable[[Trainable], Callable[..., tuple[Array, Any]]],
+        reduce: Callable[[Any], Any] | None,
+        checkpoint: Checkpoint | None,
+    ) -> None:
+        self.network = network
+        self.train, self.validation = train, validation
+        self.xp = namespace(*train)
+        self.batches, self.per_epoch = batches, batches.per_epoch
+        self.optimizer, self.reduce = optimizer, reduce
+        self.checkpoint = checkpoint
+        self.history = History(seed=batches.rng.seed)
+        self.best: Best | None = None
+        self.losses: list[Array] = []
+        state = optimizer.init(network.params)
+        self.value_and_grad = gradient(network)
+        self.at = Mark(dict(network.params), state, batches.rng.state, 0, 0, 0, None)
+
+    def resume(self, checkpoint: Checkpoint, total: int) -> None:
+        """Go to where the checkpoint's training stood; it may not be beyond so many steps."""
+        self.at = checkpoint.load(self.at, self.history)
+        if self.at.steps > total:
+            msg = (
+                f"{checkpoint.path} has {self.at.steps} steps already, more than the {total} "
+                "asked for in total: ask for more, or give resume=False to begin anew"
+            )
+            raise ValueError(msg)
+        self.best = self.at.best
+        self.batches.rng.state = self.at.rng
+        self.network.params.update(self.at.params)
+
+    def epoch(self, total: int, advance: Callable[[int], Any]) -> None:
+        """Take the steps of an epoch, or what is left of it, up to so many in total; record it."""
+        start = perf_counter()
+        before = self.at
+        offset = before.epochs * self.per_epoch
+        good = dict(self.network.params)
+        self.losses = []
+        self.at = before._replace(params=good)
+        batches = self.batches.draw(self.train.x)[: total - offset]
+        for batch in batches[before.steps - offset :]:
+            self._step(batch)
+            advance(1)
+        metrics = self._fetch()
+        history = self.history
+        losses = history.train_loss_list[offset:]
+        sizes = [batch.shape[0] for batch in batches]
+        weighted = sum(n * loss for n, loss in zip(sizes, losses, strict=True))
+        history.loss.append(weighted / sum(sizes))
+        for name, value in metrics.items():
+            getattr(history, name).append(value)
+        history.lr.append(float(self.optimizer.lr_at(self.at.steps - 1)))
+        history.seconds.append(perf_counter() - start)
+        classes = self.train.rows.shape[-1]
+        if error := find_divergence(history, len(losses), classes, self.optimizer):
+            self.network.params.update(good)
+            history.stop_reason = "diverged"
+            raise error
+        self._keep_best()
+        if len(batches) == self.per_epoch:  # else it is open: a training that goes on ends it
+            rng = self.batches.rng.state
+            self.at = self.at._replace(rng=rng, epochs=before.epochs + 1, best=self.best)
+
+    def keep(self, *, now: bool = False) -> None:
+        """Take over what callbacks did to the parameters; write a checkpoint where it is time."""
+        params = self.network.params
+        if any(params[name] is not value for name, value in self.at.params.items()):
+            self.at = self.at._replace(params=dict(params))
+        if self.checkpoint:
+            self.checkpoint.save(self.at, self.history, now=now)
+
+    def break_off(self) -> None:
+        """Go back to the last complete step, and record the losses up to there."""
+        at, history = self.at, self.history
+        self.network.params.update(at.params)
+        del history.train_loss_list[at.steps :]
+        for name in PER_EPOCH:
+            del getattr(history, name)[at.epochs :]
+        self.best = at.best
+        history.best_epoch = at.best.epoch if at.best else None
+        self._fetch_losses([])
+
+    def epochs_since_best(self) -> int:
+        """How many complete epochs there were without a lower loss on the validation data."""
+        return self.at.epochs - (self.best.epoch + 1 if self.best else 0)
+
+    def restore_best(self) -> None:
+        """Give the network the parameters of the best epoch, if there is one."""
+        if self.best:
+            self.network.params.update(self.best.params)
+
+    def _step(self, batch: Array) -> None:
+        at, params = self.at, self.network.params
+        x = self.xp.take(self.train.x, batch, axis=0)
+        rows = self.xp.take(self.train.rows, batch, axis=0)
+        loss, grads = self.value_and_grad(params, x, rows)
+        if self.reduce:
+            grads = self.reduce(grads)
+        moved, state = self.optimizer.step(params, grads, at.state)
+        self.losses.append(loss)
+        self.at = Mark(moved, state, at.rng, at.steps, at.waiting + 1, at.epochs, at.best)
+        params.update(moved)
+
+    def _fetch(self) -> dict[str, float]:
+        """Record the losses of the steps; return how good the parameters are now."""
+        params = self.network.params
+        metrics = {"accuracy": self.network.accuracy_at(params, *self.train)}
+        if self.validation:
+            metrics["val_loss"] = self.network.loss_at(params, *self.validation)
+            metrics["val_accuracy"] = self.network.accuracy_at(params, *self.validation)
+        return dict(zip(metrics, self._fetch_losses([*metrics.values()]), strict=True))
+
+    def _fetch_losses(self, others: list[Array]) -> list[float]:
+        """Record the losses of the steps; return other numbers, got in the same wait."""
+        at, wanted = self.at, [*self.losses[: self.at.waiting], *others]
+        if not wanted:
+            return []
+        numbers: list[float] = to_numpy(self.xp.stack(wanted)).tolist()
+        self.history.train_loss_list += numbers[: at.waiting]
+        self.at = at._replace(steps=at.steps + at.waiting, waiting=0)
+        return numbers[at.waiting :]
+
+    def _keep_best(self) -> None:
+        history = self.history
+        if not history.val_loss:
+            return
+        loss = history.val_loss[-1]
+        if loss < (self.best.loss if self.best else float("inf")):
+            copy = {
+                name: self.xp.asarray(value, copy=True)  # a callback may write into the parameters
+                for name, value in self.network.params.items()
+            }
+            self.best = Best(len(history.val_loss) - 1, loss, copy)
+            history.best_epoch = self.best.epoch

@@ -1,0 +1,312 @@
+"""Checkpoints: a training that is broken off, anywhere and anyhow, goes on as if it had not been.
+
+Trainings are killed `GRADLAB_TEST_KILLS` times at random moments, 50 unless that says otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+import gradlab as gl
+from gradlab import store
+from gradlab.nn import TwoLayerNetwork
+from gradlab.optimizers import SGD, Adam, clip_norm
+from gradlab.training import checkpoint as module
+from gradlab.training import fit, loop
+from gradlab.training.history import PER_EPOCH
+
+RNG = np.random.default_rng(5)
+X = np.concatenate([RNG.normal(-1, 1, (11, 2)), RNG.normal(1, 1, (12, 2))])
+LABELS = np.repeat([0, 1], [11, 12])
+OPTIMIZERS = {
+    "momentum": SGD(0.3, momentum=0.9),
+    "adam": Adam(0.02),
+    "schedule": clip_norm(Adam(lambda step: 0.1 / (1 + step)), 0.1),
+}
+KILLS = int(os.environ.get("GRADLAB_TEST_KILLS", "50"))
+
+
+def make(**options):
+    return TwoLayerNetwork(2, 3, 2, "glorot", seed=1, **options)
+
+
+def train(network=None, **options):
+    """Six steps an epoch, the last of them on three samples."""
+    network = network or make()
+    x, t = gl.asarray(X.tolist()), gl.asarray(LABELS)
+    validation = (gl.asarray(X[:9].tolist()), gl.asarray(LABELS[:9]))
+    options = {"optimizer": Adam(0.02), "validation": validation, **options}
+    return network, fit(network, x, t, batch_size=4, **options)
+
+
+def assert_same_params(got, expected):
+    assert list(got) == list(expected)
+    for key, value in expected.items():
+        assert gl.to_numpy(got[key]).tobytes() == gl.to_numpy(value).tobytes()
+
+
+def assert_same(got, expected):
+    (network, history), (reference, truth) = got, expected
+    assert_same_params(network.params, reference.params)
+    for name in ("seed", "train_loss_list", "best_epoch", "stop_reason", *PER_EPOCH[:-1]):
+        assert getattr(history, name) == getattr(truth, name), name
+    assert len(history.seconds) == len(truth.seconds)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "checkpoint"
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("replace", [False, True])
+def test_ten_epochs_are_five_and_five_more(path, optimizer, replace):
+    options = {"optimizer": OPTIMIZERS[optimizer], "replace": replace, "seed": 3}
+    truth = train(epochs=10, **options)
+    train(epochs=5, checkpoint=path, **options)
+    assert_same(train(epochs=10, checkpoint=path, **options), truth)
+    assert_same(train(epochs=10, checkpoint=path, **options), truth)  # nothing left to do
+
+
+def test_a_training_goes_on_on_every_backend(path, backend):
+    truth = train(epochs=3)
+    train(epochs=1, checkpoint=path)
+    network, history = train(epochs=3, checkpoint=path)
+    assert_same((network, history), truth)
+    for value in network.params.values():
+        assert value.device == gl.asarray(0.0).device
+
+
+@pytest.mark.parametrize("first", [1, 5, 6, 7, 11])
+def test_steps_that_end_within_an_epoch_go_on_there(path, first):
+    truth = train(steps=20)
+    _, history = train(steps=first, checkpoint=path)
+    assert len(history.loss) == -(-first // 6)
+    assert_same(train(steps=first, checkpoint=path), train(steps=first))
+    assert_same(train(steps=20, checkpoint=path), truth)
+
+
+def test_a_fresh_seed_is_kept_in_the_checkpoint(path):
+    _, first = train(epochs=1, seed=None, checkpoint=path)
+    got = train(epochs=2, seed=None, checkpoint=path)
+    assert got[1].seed == first.seed
+    assert_same(got, train(epochs=2, seed=first.seed))
+
+
+def test_a_matrix_in_fortran_order_goes_on_so(path):
+    def network():
+        made = make()
+        made.params["W1"] = np.asfortranarray(made.params["W1"])
+        return made
+
+    truth = train(network(), epochs=4)
+    train(network(), epochs=2, checkpoint=path)
+    assert_same(train(epochs=4, checkpoint=path), truth)
+
+
+def test_the_best_weights_come_back_from_a_checkpoint(path):
+    options = {"optimizer": SGD(0.5), "patience": 3}
+    truth = train(epochs=40, **options)
+    for epochs in (1, 5, 17, 40):
+        got = train(epochs=epochs, checkpoint=path, **options)
+    assert_same(got, truth)
+
+
+def interrupt_at(monkeypatch, call):
+    real, calls = loop.GRADIENTS["autodiff"], []
+
+    def interrupted(network):
+        def value_and_grad(*args):
+            calls.append(args)
+            if len(calls) == call:
+                raise KeyboardInterrupt
+            return real(network)(*args)
+
+        return value_and_grad
+
+    monkeypatch.setitem(loop.GRADIENTS, "autodiff", interrupted)
+
+
+@pytest.mark.parametrize("call", [1, 4, 7, 9])
+def test_an_interrupt_leaves_a_checkpoint_of_the_last_complete_step(path, monkeypatch, call):
+    truth = train(epochs=3)
+    interrupt_at(monkeypatch, call)
+    network, history = train(epochs=3, checkpoint=path)
+    monkeypatch.undo()
+    assert history.stop_reason == "interrupted"
+    assert len(history.train_loss_list) == call - 1
+    saved = store.load(path)
+    assert_same_params(saved["params"], network.params)
+    assert saved["history"]["train_loss_list"] == history.train_loss_list
+    assert_same(train(epochs=3, checkpoint=path), truth)
+
+
+def test_an_interrupt_of_a_callback_loses_nothing(path):
+    def interrupt(history):
+        raise KeyboardInterrupt
+
+    _, history = train(epochs=3, checkpoint=path, callbacks=[interrupt])
+    assert (history.stop_reason, len(history.loss)) == ("interrupted", 1)
+    assert_same(train(epochs=3, checkpoint=path), train(epochs=3))
+
+
+def test_what_a_callback_did_to_the_parameters_is_in_the_checkpoint(path):
+    network = make()
+
+    def reset(history):
+        network.params["b2"] = network.params["b2"] * 0
+
+    train(network, epochs=1, checkpoint=path, callbacks=[reset])
+    np.testing.assert_array_equal(store.load(path)["params"]["b2"], [0, 0])
+
+
+def test_a_callback_that_stops_leaves_a_checkpoint(path):
+    train(epochs=9, checkpoint=path, callbacks=[lambda history: len(history.loss) == 2])
+    assert_same(train(epochs=3, checkpoint=path), train(epochs=3))
+
+
+def test_resume_false_begins_anew(path):
+    train(epochs=3, checkpoint=path)
+    got = train(epochs=1, checkpoint=path, resume=False)
+    assert_same(got, train(epochs=1))
+    assert len(store.load(path)["history"]["loss"]) == 1
+
+
+def in_a_child(work, after, number):
+    """Run `work` in another process, and send it the signal so many seconds later."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        except KeyboardInterrupt:
+            os._exit(1)
+        os._exit(0)
+    time.sleep(after)
+    os.kill(child, number)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
+@pytest.mark.parametrize(("number", "kills"), [(signal.SIGKILL, KILLS), (signal.SIGINT, KILLS)])
+def test_a_training_that_is_killed_at_any_moment_goes_on_as_if_it_had_not_been(
+    path, monkeypatch, number, kills
+):
+    monkeypatch.setattr(module, "_SHARE", 1.0)  # write after every epoch: moments of all kinds
+    network, reached = make(), {}
+
+    def remember(history):
+        reached[len(history.train_loss_list)] = {k: v.copy() for k, v in network.params.items()}
+
+    monkeypatch.setitem(loop.GRADIENTS, "autodiff", slowly(loop.GRADIENTS["autodiff"]))
+    options = {"epochs": 60, "optimizer": SGD(0.1, momentum=0.9)}
+    truth = train(network, callbacks=[remember], **options)
+    moments = np.random.default_rng(1).uniform(0, 0.06, kills)
+    ends = []
+    for moment in moments:
+        ends.append(in_a_child(lambda: train(checkpoint=path, **options), moment, number))
+        if path.exists():
+            saved = store.load(path)
+            done = len(saved["history"]["train_loss_list"])
+            if done in reached:  # else an interrupt came within an epoch
+                assert_same_params(saved["params"], reached[done])
+            if done == 60 * 6:
+                assert_same(train(checkpoint=path, **options), truth)
+                path.unlink()
+    assert_same(train(checkpoint=path, **options), truth)
+    assert max(reached) == 60 * 6
+    if number == signal.SIGKILL:
+        assert ends.count(-signal.SIGKILL) > kills / 2
+
+
+def slowly(real):
+    """Steps of half a millisecond."""
+
+    def value_and_grad(network):
+        inner = real(network)
+
+        def call(*args):
+            time.sleep(0.0003)
+            return inner(*args)
+
+        return call
+
+    return value_and_grad
+
+
+def test_writing_takes_a_small_share_of_the_time(path, monkeypatch):
+    now, writes = [0.0], []
+    monkeypatch.setattr(module, "perf_counter", lambda: now[0])
+
+    def save(*args):
+        writes.append(now[0])
+        now[0] += 1.0
+
+    monkeypatch.setattr(store, "save", save)
+
+    def wait(history):
+        now[0] += 0.5
+
+    train(epochs=200, checkpoint=path, callbacks=[wait])
+    assert writes[0] == 0.5  # at once: that it cannot be written is better known early
+    between = np.diff(writes[:-1])
+    assert between.min() >= 20.0  # of which 1 is the writing
+    assert between.max() <= 20.5
+    assert writes[-1] == now[0] - 1.0  # and at the end, always
+
+
+def test_no_checkpoint_is_written_where_a_training_diverges(path):
+    train(epochs=1, checkpoint=path)
+    before = path.read_bytes()
+    with pytest.raises(gl.training.DivergenceError):
+        train(epochs=3, checkpoint=path, optimizer=Adam(1e9))
+    assert path.read_bytes() == before
+
+
+MISTAKES = {
+    "seed": ({"seed": 4}, "its settings have seed=0, here it is seed=4; give the same"),
+    "batches": ({"replace": True}, "replace=False, here it is replace=True"),
+    "optimizer": ({"optimizer": SGD(0.1)}, "its optimizer's memory have mean=present"),
+    "fewer": ({"epochs": 1}, "has 12 steps already, more than the 6 asked for in total"),
+}
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+def test_another_training_is_refused_before_any_work(path, monkeypatch, what):
+    options, message = MISTAKES[what]
+    train(epochs=2, checkpoint=path)
+    before = path.read_bytes()
+    network = make()
+    params = dict(network.params)
+    with pytest.raises(ValueError, match=message):
+        train(network, **{"epochs": 3, "checkpoint": path, **options})
+    assert path.read_bytes() == before
+    assert_same_params(network.params, params)
+
+
+def test_another_network_is_refused(path):
+    train(epochs=1, checkpoint=path)
+    other = TwoLayerNetwork(2, 4, 2, seed=1)
+    with pytest.raises(ValueError, match=r"parameters have W1=float64\(2, 3\), .*float64\(2, 4\)"):
+        train(other, epochs=2, checkpoint=path)
+    with pytest.raises(ValueError, match=r"W1=float64\(2, 3\), .*W1=float32\(2, 3\)"):
+        train(make(dtype="float32"), epochs=2, checkpoint=path)
+
+
+def test_a_file_of_something_else_is_refused(path):
+    make().save(path)
+    with pytest.raises(store.StoreError, match="expected a checkpoint of a training"):
+        train(epochs=1, checkpoint=path)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(store.StoreError, match="damaged"):
+        train(epochs=1, checkpoint=path)
+
+
+def test_a_folder_that_is_not_there_is_told_before_any_work(tmp_path):
+    with pytest.raises(FileNotFoundError, match="`checkpoint` must be in a folder that exists"):
+        train(epochs=1, checkpoint=tmp_path / "no" / "checkpoint")
