@@ -8,6 +8,8 @@ import pickle
 import numpy as np
 import pytest
 
+import gradlab as gl
+from gradlab import nn
 from gradlab.optimizers import SGD
 from gradlab.training import DivergenceError, History, fit
 
@@ -30,6 +32,9 @@ class Scripted:
 
     def accuracy_at(self, params, x, rows):  # noqa: ARG002
         return np.asarray(0.5)
+
+    def baseline_at(self, rows):  # noqa: ARG002
+        return np.asarray(math.log(2))
 
 
 @pytest.fixture
@@ -140,3 +145,92 @@ def test_a_huge_rate_diverges_on_real_losses():
         )
     for key, value in before.items():
         np.testing.assert_array_equal(network.params[key], value)
+
+
+def clouds():
+    """Three clouds of points, which overlap."""
+    rng = np.random.default_rng(0)
+    t = rng.integers(0, 3, 300)
+    return rng.normal(0, 2, (3, 5))[t] + rng.normal(size=(300, 5)), t
+
+
+def curves(scale=1.0, shift=0.0):
+    """Two numbers to predict from four."""
+    x = np.random.default_rng(0).normal(size=(300, 4))
+    y = np.stack([np.sin(x[:, 0]) + x[:, 1] * x[:, 2], x[:, 3] ** 2], axis=1)
+    return x, y * scale + shift
+
+
+def network(activation, *sizes, loss="mean_squared_error"):
+    inputs, *hidden, outputs = sizes
+    layers = [layer for size in hidden for layer in (nn.Dense(size), activation())]
+    return nn.Network([*layers, nn.Dense(outputs)], inputs, loss=loss, seed=1)
+
+
+# Data, network, and rates at which it learns, however roughly, or is lost. The rule was found on
+# digits, at rates 3, which learns by way of a loss of 4.5, and 1e4, whose loss is finite.
+JUDGED = {
+    "digits": (
+        lambda: gl.data.load_digits()[0],
+        lambda: gl.TwoLayerNetwork(64, 50, 10, "glorot", seed=0),
+        (0.1, 3.0, 5.0),
+        (100.0, 1e4),
+    ),
+    "clouds, tanh twice": (
+        clouds,
+        lambda: network(nn.Tanh, 5, 8, 8, 3, loss="cross_entropy"),
+        (0.03, 1.0, 3.0),
+        (100.0, 1e4),
+    ),
+    "clouds, relu": (
+        clouds,
+        lambda: network(nn.ReLU, 5, 16, 3, loss="cross_entropy"),
+        (0.03, 1.0, 2.0),
+        (10.0, 1e3),
+    ),
+    "curves, tanh": (
+        curves,
+        lambda: network(nn.Tanh, 4, 16, 2),
+        (0.03, 0.3, 0.7),
+        (1.0, 1e3),  # at 1 the loss falls for five epochs, then grows without end
+    ),
+    "curves a thousand times as high, sigmoid": (
+        lambda: curves(1e3),
+        lambda: network(nn.Sigmoid, 4, 16, 2),
+        (0.003, 0.1),
+        (10.0, 1e3),
+    ),
+    "curves far from 0, linear": (
+        lambda: curves(shift=1000.0),
+        lambda: network(nn.Tanh, 4, 2),
+        (0.03, 0.3),
+        (10.0, 1e3),
+    ),
+}
+
+
+@pytest.mark.parametrize(("what", "lr"), [(what, lr) for what in JUDGED for lr in JUDGED[what][2]])
+def test_what_learns_is_not_judged(what, lr):
+    data, make, _, _ = JUDGED[what]
+    history = fit(make(), *data(), epochs=15, batch_size=50, optimizer=SGD(lr))
+    assert history.loss[-1] < history.loss[0]
+
+
+@pytest.mark.parametrize(("what", "lr"), [(what, lr) for what in JUDGED for lr in JUDGED[what][3]])
+def test_what_is_lost_is_judged_so_while_its_loss_is_finite(what, lr):
+    data, make, _, _ = JUDGED[what]
+    with pytest.raises(DivergenceError, match=f"lr={lr:g}") as caught:
+        fit(make(), *data(), epochs=15, batch_size=50, optimizer=SGD(lr))
+    assert math.isfinite(caught.value.loss)
+
+
+def test_the_baseline_is_the_loss_of_guessing():
+    x, t = curves(100.0, 7.0)
+    regression = network(nn.Tanh, 4, 2)
+    baseline = regression.baseline_at(regression.prepare(x, t)[1])
+    assert baseline == pytest.approx(np.mean(np.var(t, axis=0)))
+    regression.params["W1"] = regression.params["W1"] * 0
+    regression.params["b1"] = t.mean(axis=0)
+    assert baseline == pytest.approx(regression.loss(x, t))
+    classifier = network(nn.Tanh, 5, 3, loss="cross_entropy")
+    assert classifier.baseline_at(classifier.prepare(*clouds())[1]) == pytest.approx(math.log(3))

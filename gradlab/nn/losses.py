@@ -31,6 +31,11 @@ class CrossEntropy:
         return functions.logits_cotangent(xp, 1.0, rows, extra)
 
     @staticmethod
+    def baseline(xp: Namespace, rows: Array) -> Array:
+        log_classes = math.log(rows.shape[-1])
+        return xp.asarray(log_classes, dtype=rows.dtype, device=rows.device)
+
+    @staticmethod
     def predict(z: Array) -> Array:
         return functions.softmax(z)
 
@@ -80,6 +85,10 @@ class MeanSquaredError:
     @staticmethod
     def cotangent(xp: Namespace, rows: Array, extra: Any) -> Array:
         return extra * (2 / math.prod(extra.shape))
+
+    @staticmethod
+    def baseline(xp: Namespace, rows: Array) -> Array:
+        return xp.asarray(xp.mean((rows - xp.mean(rows, axis=0)) ** 2))
 
     @staticmethod
     def predict(z: Array) -> Array:

@@ -407,6 +407,14 @@ class Network:
         """Accuracy of `params`, shape (), on what `prepare` returned or some of its samples."""
         return accuracy_of_rows(self._scores(params, x), rows)
 
+    def baseline_at(self, rows: Array) -> Array:
+        """Loss, shape (), of the scale of guessing: of one answer to all samples.
+
+        With the cross-entropy, log(classes), that of equal probabilities; with the mean squared
+        error, the variance of the targets: the loss of their mean.
+        """
+        return self.loss_function.baseline(namespace(rows), rows)
+
     def _scores(self, params: Tree, x: Array) -> Array:
         for layer, names in zip(self.layers, self.names_of_layers, strict=True):
             x = linear(x, *(params[name] for name in names)) if names else layer.function(x)

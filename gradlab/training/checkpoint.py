@@ -18,6 +18,7 @@ from gradlab.training.history import PER_EPOCH, History
 __all__ = ["Best", "Checkpoint", "Mark"]
 
 _SHARE = 0.05  # of the time, at most, that writing may take
+_FIRST_COST = 0.01  # seconds, before the first has been measured
 
 
 class Best(NamedTuple):
@@ -56,7 +57,7 @@ class Checkpoint:
             msg = f"`checkpoint` must be in a folder that exists: got {str(path)!r}"
             raise FileNotFoundError(msg)
         self.settings = settings
-        self._cost, self._end = 0.0, perf_counter()
+        self._cost, self._end = _FIRST_COST, perf_counter()
         self._written: Mark | None = None
 
     def save(self, mark: Mark, history: History, *, now: bool = False) -> None:

@@ -48,12 +48,12 @@ class DivergenceError(RuntimeError):
 
 
 def find_divergence(
-    history: History, steps: int, classes: int, optimizer: Optimizer
+    history: History, steps: int, baseline: float, optimizer: Optimizer
 ) -> DivergenceError | None:
     """Judge the last epoch, of so many steps, by the rule that `fit` publishes."""
     losses = history.train_loss_list
     limit = math.inf
-    guessing = max(losses[0], math.log(classes))
+    guessing = max(losses[0], baseline)
     if history.loss[-1] > _FACTOR * guessing:
         limit = _FACTOR * guessing
     for step in range(len(losses) - steps, len(losses)):

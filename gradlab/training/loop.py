@@ -120,14 +120,15 @@ def fit(
         If a checkpoint cannot be read or written.
     DivergenceError
         At the end of an epoch in which the loss of a step was not finite, or whose mean loss
-        exceeds ten times the larger of the first step's loss and log(classes).
+        exceeds ten times the larger of the first step's loss and the network's baseline.
 
     Notes
     -----
-    The rule of divergence: log(classes) is the loss of guessing, so ten times that, and ten
-    times the loss that the initial weights began with, is worse than to know nothing, by more
-    than a batch's noise or a bad epoch that will mend. The parameters of the end of the last good
-    epoch are restored.
+    The rule of divergence: the baseline is the loss of guessing, log(classes) for the
+    cross-entropy and the variance of the targets for the mean squared error (`baseline_at`). Ten
+    times that, and ten times the loss that the initial weights began with, is worse than to know
+    nothing, by more than a batch's noise or a bad epoch that will mend. The parameters of the end
+    of the last good epoch are restored.
 
     Any other exception passes through, the parameters being those of the last complete step.
 

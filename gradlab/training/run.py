@@ -45,6 +45,10 @@ class Trainable(Protocol):
         """Accuracy on the samples, shape ()."""
         ...
 
+    def baseline_at(self, rows: Array) -> Array:
+        """Loss of what knows nothing of the samples, the same answer to each of them; shape ()."""
+        ...
+
 
 class Samples(NamedTuple):
     """What `Trainable.prepare` returned."""
@@ -101,6 +105,7 @@ class Run:
         self.history = History(seed=batches.rng.seed)
         self.best: Best | None = None
         self.losses: list[Array] = []
+        self.baseline = network.baseline_at(train.rows)
         state = optimizer.init(network.params)
         self.value_and_grad = gradient(network)
         self.at = Mark(dict(network.params), state, batches.rng.state, 0, 0, 0, None)
@@ -130,7 +135,7 @@ class Run:
         for batch in batches[before.steps - offset :]:
             self._step(batch)
             advance(1)
-        metrics = self._fetch()
+        baseline, metrics = self._fetch()
         history = self.history
         losses = history.train_loss_list[offset:]
         sizes = [batch.shape[0] for batch in batches]
@@ -140,8 +145,7 @@ class Run:
             getattr(history, name).append(value)
         history.lr.append(float(self.optimizer.lr_at(self.at.steps - 1)))
         history.seconds.append(perf_counter() - start)
-        classes = self.train.rows.shape[-1]
-        if error := find_divergence(history, len(losses), classes, self.optimizer):
+        if error := find_divergence(history, len(losses), baseline, self.optimizer):
             self.network.params.update(good)
             history.stop_reason = "diverged"
             raise error
@@ -190,14 +194,15 @@ class Run:
         self.at = Mark(moved, state, at.rng, at.steps, at.waiting + 1, at.epochs, at.best)
         params.update(moved)
 
-    def _fetch(self) -> dict[str, float]:
-        """Record the losses of the steps; return how good the parameters are now."""
+    def _fetch(self) -> tuple[float, dict[str, float]]:
+        """Record the losses of the steps; return the baseline, and how good the parameters are."""
         params = self.network.params
         metrics = {"accuracy": self.network.accuracy_at(params, *self.train)}
         if self.validation:
             metrics["val_loss"] = self.network.loss_at(params, *self.validation)
             metrics["val_accuracy"] = self.network.accuracy_at(params, *self.validation)
-        return dict(zip(metrics, self._fetch_losses([*metrics.values()]), strict=True))
+        baseline, *numbers = self._fetch_losses([self.baseline, *metrics.values()])
+        return baseline, dict(zip(metrics, numbers, strict=True))
 
     def _fetch_losses(self, others: list[Array]) -> list[float]:
         """Record the losses of the steps; return other numbers, got in the same wait."""
