@@ -17,6 +17,7 @@ __all__ = [
     "ensure_array",
     "is_array",
     "namespace",
+    "nonfinite_expected",
     "overflow_expected",
     "stack_scalars",
     "synchronize",
@@ -218,6 +219,11 @@ def overflow_expected() -> AbstractContextManager[Any]:
         For this thread and task alone; costs less than a microsecond.
     """
     return np.errstate(over="ignore")
+
+
+def nonfinite_expected() -> AbstractContextManager[Any]:
+    """Block whose infinities and NaN are looked at afterwards: NumPy does not warn of them."""
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 def synchronize() -> None:

@@ -1,0 +1,251 @@
+"""Which learning rate, or other value: found by short trainings, or in a table of whole ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from gradlab.backend import Array, Namespace, namespace, nonfinite_expected, to_numpy
+from gradlab.backend.random import Generator, as_generator
+from gradlab.nn.checks import positive_int
+from gradlab.optimizers import SGD, Optimizer
+from gradlab.training.divergence import DivergenceError
+from gradlab.training.history import History
+from gradlab.training.loop import GRADIENTS
+from gradlab.training.run import Batches, Trainable
+
+_NOISE = 1.001  # a loss that is higher by more than this rises: rounding and tiny rates do not
+
+_LADDER = tuple(10 ** (power / 4) for power in range(-20, 9))
+
+__all__ = ["LearningRates", "Sweep", "lr_find", "sweep"]
+
+
+@dataclass(frozen=True, slots=True)
+class LearningRates:
+    """What `lr_find` found; as a string, a table.
+
+    Attributes
+    ----------
+    lr : float or None
+        The rate that lowered the loss most; None if none lowered it.
+    lrs : list of float
+        Rates that were tried, rising; at the last one the loss rose, if not all were tried.
+    losses : list of float
+        On all the data after the steps at each rate; NaN or infinite where that overflowed.
+    start : float
+        The loss before.
+    """
+
+    lr: float | None
+    lrs: list[float]
+    losses: list[float]
+    start: float
+
+    def __str__(self) -> str:
+        rows = [["lr", "loss"], ["", _shown(self.start)]]
+        for lr, loss in zip(self.lrs, self.losses, strict=True):
+            rows.append([_shown(lr), _shown(loss), *(["best"] if lr == self.lr else [])])
+        return _table(rows)
+
+
+def lr_find(
+    network: Trainable,
+    x: Any,
+    t: Any,
+    *,
+    lrs: Iterable[float] = _LADDER,
+    steps: int = 20,
+    batch_size: int = 100,
+    optimizer: Callable[[float], Optimizer] = SGD,
+    gradient: Literal["autodiff", "numerical"] = "autodiff",
+    seed: int | Generator | None = 0,
+) -> LearningRates:
+    """Learning rate that lowers the loss most in a few steps.
+
+    Every rate begins at the parameters that the network has, and sees the same batches. They are
+    tried in rising order, up to the first at which the loss rises: that of all the data at the
+    end, or the mean of the batches on the way, each beside what it is without training. Beyond it
+    a loss may be low again, by luck.
+
+    Parameters
+    ----------
+    network, x, t, batch_size, gradient
+        As for `fit`. The network stays as it is.
+    lrs : sequence of float
+        Rates to try. Default: 1e-5 to 100, four for each power of ten.
+    steps : int
+        With each rate. Momentum and averages need some dozens to show what they do.
+    optimizer : callable
+        Maps a rate to an update rule: `SGD`, `Adam`, ``lambda lr: SGD(lr, momentum=0.9)``.
+    seed : int, Generator or None
+        Of the batches. A Generator stays where it is.
+
+    Returns
+    -------
+    LearningRates
+        Its `lr` is the one at which the loss fell furthest, below the first at which it rises. A
+        longer training may do better at a lower one.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `fit`; if `lrs` is empty.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> from gradlab.training import lr_find
+    >>> x, t = gl.asarray([[0.0, 1.0], [1.0, 0.0], [0.1, 0.9], [0.9, 0.2]]), [0, 1, 0, 1]
+    >>> network = gl.TwoLayerNetwork(2, 3, 2, weight_init_std="glorot", seed=0)
+    >>> print(lr_find(network, x, t, lrs=[0.1, 1.0, 10.0, 1000.0], steps=10))
+    lr   loss
+         0.6938
+    0.1  0.691
+    1    0.654   best
+    10   2.23
+    """
+    rates = sorted(float(lr) for lr in lrs)
+    if not rates:
+        msg = "`lrs` must have at least one learning rate: got none"
+        raise ValueError(msg)
+    if gradient not in GRADIENTS:
+        msg = f"`gradient` must be one of {', '.join(map(repr, GRADIENTS))}: got {gradient!r}"
+        raise ValueError(msg)
+    positive_int(steps, "steps")
+    size = positive_int(batch_size, "batch_size")
+    x, rows = network.prepare(x, t)
+    rng = as_generator(seed)
+    before = rng.state
+    batches = Batches(rng, x.shape[0], min(size, x.shape[0]), replace=False)
+    drawn: list[Array] = []
+    while len(drawn) < steps:
+        drawn += batches.draw(x)
+    rng.state = before
+
+    xp, value_and_grad = namespace(x, rows), GRADIENTS[gradient](network)
+
+    def parts(batch: Array) -> tuple[Array, Array]:
+        return xp.take(x, batch, axis=0), xp.take(rows, batch, axis=0)
+
+    def trained(rule: Optimizer) -> list[float]:
+        """Loss of the batch of each step, then that of all the data."""
+        params = dict(network.params)
+        state, losses = rule.init(params), []
+        for batch in drawn[:steps]:
+            loss, grads = value_and_grad(params, *parts(batch))
+            params, state = rule.step(params, grads, state)
+            losses.append(loss)
+        return _fetched(xp, [*losses, network.loss_at(params, x, rows)])
+
+    params = network.params
+    scalars = [network.loss_at(params, *parts(batch)) for batch in drawn[:steps]]
+    *untrained, start = _fetched(xp, [*scalars, network.loss_at(params, x, rows)])
+    found: tuple[float, float | None] = (start, None)
+    tried: list[float] = []
+    losses: list[float] = []
+    with nonfinite_expected():
+        for lr in rates:
+            *of_steps, loss = trained(optimizer(lr))
+            tried.append(lr)
+            losses.append(loss)
+            mean_rises = not sum(of_steps) <= _NOISE * sum(untrained)  # of the same batches
+            if mean_rises or not loss <= _NOISE * start:
+                break
+            found = min(found, (loss, lr), key=lambda pair: pair[0])
+    return LearningRates(found[1], tried, losses, start)
+
+
+def _fetched(xp: Namespace, scalars: list[Array]) -> list[float]:
+    numbers: list[float] = to_numpy(xp.stack(scalars)).tolist()
+    return numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What `sweep` returns; as a string, a table with a line for each value.
+
+    Attributes
+    ----------
+    values : list
+        As they were given.
+    results : list
+        What `run` returned for each; where it diverged, the history up to there.
+    """
+
+    values: list[Any]
+    results: list[Any]
+
+    def __str__(self) -> str:
+        rows = [_columns(result) for result in self.results]
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        lines = [
+            [_shown(value), *(_shown(row.get(name)) for name in names)]
+            for value, row in zip(self.values, rows, strict=True)
+        ]
+        return _table([["value", *names], *lines])
+
+
+def sweep(run: Callable[[Any], Any], values: Iterable[Any]) -> Sweep:
+    """Call a function with each of some values, and make a table of what it returns.
+
+    Parameters
+    ----------
+    run : callable
+        Maps a value to a `History`, a dict of numbers, or a number. It makes its own network, so
+        that all begin alike.
+    values : sequence
+        Of any argument: learning rates, sizes, optimizers ...
+
+    Returns
+    -------
+    Sweep
+        A training that diverges has its line, too.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> from gradlab.training import sweep
+    >>> def run(lr):
+    ...     result = gl.gradient_descent(lambda x: (x**2).sum(), gl.asarray([1.0]), lr=lr)
+    ...     return {"fun": result.fun, "status": result.status}
+    >>> print(sweep(run, [0.01, 0.1, 1.0]))
+    value  fun       status
+    0.01   0.01759   max_steps
+    0.1    4.15e-20  converged
+    1      1         oscillating
+    """
+    values = list(values)
+    return Sweep(values, [_result(run, value) for value in values])
+
+
+def _result(run: Callable[[Any], Any], value: Any) -> Any:
+    try:
+        return run(value)
+    except DivergenceError as error:
+        return error.history
+
+
+def _columns(result: Any) -> dict[str, Any]:
+    if isinstance(result, History):
+        names = ("loss", "accuracy", "val_loss", "val_accuracy")
+        lists = {name: getattr(result, name) for name in names}
+        last = {name: values[-1] for name, values in lists.items() if values}
+        return {**last, "epochs": len(result.loss), "stop_reason": result.stop_reason}
+    return result if isinstance(result, dict) else {"result": result}
+
+
+def _shown(value: Any) -> str:
+    is_number = isinstance(value, float) or getattr(value, "shape", None) == ()
+    return "" if value is None else f"{float(value):.4g}" if is_number else str(value)
+
+
+def _table(rows: list[list[str]]) -> str:
+    """Lines of columns, each as wide as its widest entry."""
+    count = max(len(row) for row in rows)
+    widths = [max(len(row[k]) for row in rows if k < len(row)) for k in range(count)]
+    lines = (
+        "  ".join(f"{text:<{w}}" for text, w in zip(row, widths, strict=False)) for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)
