@@ -1,4 +1,4 @@
-"""The command line, ``gradlab train`` and ``gradlab doctor``: the only code that prints."""
+"""The command line, ``gradlab train`` and its like: the only code that prints."""
 
 from __future__ import annotations
 
@@ -7,15 +7,26 @@ import json
 import math
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from gradlab import data, training
-from gradlab.backend import BackendError, examine, get_backend, use_backend
+from gradlab.backend import BackendError, examine, get_backend, namespace, use_backend
+from gradlab.backend.random import Generator
 from gradlab.nn import TwoLayerNetwork
-from gradlab.optimizers import SGD
+from gradlab.optimizers import SGD, AdaGrad, Adam, AdamW, RMSprop
 
 __all__ = ["main"]
 
+OPTIMIZERS: dict[str, tuple[Callable[[float], Any], float]] = {  # each with its learning rate
+    "sgd": (SGD, 1.0),
+    "momentum": (partial(SGD, momentum=0.9), 0.3),
+    "adagrad": (AdaGrad, 0.05),
+    "rmsprop": (RMSprop, 0.003),
+    "adam": (Adam, 0.01),
+    "adamw": (AdamW, 0.01),
+}
 EXIT_UNUSABLE, EXIT_USAGE, EXIT_DIVERGED, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 
@@ -50,42 +61,35 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
 
-    train = commands.add_parser(
-        "train",
-        help="train a two-layer network to read handwritten digits",
-        description="Train a two-layer network to read handwritten digits.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    train.set_defaults(run=_train)
+    def command(name: str, run: Callable[[argparse.Namespace], int], what: str) -> Any:
+        made = commands.add_parser(
+            name,
+            help=what,
+            description=f"{what[0].upper()}{what[1:]}.",
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        made.set_defaults(run=run)
+        return made
+
+    train = command("train", _train, "train a two-layer network to read handwritten digits")
+    _add_training_options(train)
     train.add_argument(
-        "--data",
-        default="digits",
-        metavar="NAME|PATH",
-        help="'digits' (8x8, part of gradlab), or a folder or mnist.npz with MNIST",
-    )
-    train.add_argument("--hidden", type=_whole(1), default=50, help="hidden units")
-    train.add_argument("--epochs", type=_whole(1), default=10, help="passes through the data")
-    train.add_argument("--lr", type=_positive_float, default=1.0, help="learning rate")
-    train.add_argument("--batch-size", type=_whole(1), default=100, help="samples a step")
-    train.add_argument(
-        "--gradient",
-        choices=["autodiff", "numerical"],
-        default="autodiff",
-        help="exact, or by central differences (about six seconds an epoch)",
-    )
-    train.add_argument("--seed", type=_whole(0), default=0, help="of weights and shuffling")
-    train.add_argument(
-        "--backend",
+        "--checkpoint",
+        type=Path,
         default=argparse.SUPPRESS,
-        help="numpy, cupy[:N], auto or array_api_strict[:DEVICE] (default: GRADLAB_BACKEND)",
+        metavar="FILE",
+        help="file to write the training to, so that it can go on from there",
     )
-    train.add_argument(
-        "--dtype",
-        choices=["float64", "float32"],
-        default=argparse.SUPPRESS,
-        help="of data and parameters (default: GRADLAB_DTYPE)",
-    )
+    train.add_argument("--resume", action="store_true", help="go on from the checkpoint")
     train.add_argument("--json", action="store_true", help="print one JSON object, nothing else")
+
+    sweep = command("sweep", _sweep, "train once with each of some values, and print a table")
+    sweep.add_argument("name", choices=sorted(SWEPT), help="the option that takes the values")
+    sweep.add_argument("values", nargs="+", help="its values")
+    _add_training_options(sweep)
+
+    find = command("lr-find", _lr_find, "find a learning rate by short trainings with many")
+    _add_training_options(find)
 
     doctor = commands.add_parser(
         "doctor",
@@ -97,10 +101,66 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_training_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data",
+        default="digits",
+        metavar="NAME|PATH",
+        help="'digits' (8x8, part of gradlab), or a folder or mnist.npz with MNIST",
+    )
+    parser.add_argument("--hidden", type=_whole(1), default=50, help="hidden units")
+    parser.add_argument("--epochs", type=_whole(1), default=10, help="passes through the data")
+    rates = ", ".join(f"{name} {lr:g}" for name, (_, lr) in OPTIMIZERS.items())
+    parser.add_argument("--optimizer", choices=list(OPTIMIZERS), default="sgd", help="update rule")
+    parser.add_argument(
+        "--lr",
+        type=_positive_float,
+        default=argparse.SUPPRESS,
+        help=f"learning rate (default: {rates})",
+    )
+    parser.add_argument("--batch-size", type=_whole(1), default=100, help="samples a step")
+    parser.add_argument(
+        "--gradient",
+        choices=["autodiff", "numerical"],
+        default="autodiff",
+        help="exact, or by central differences (about six seconds an epoch)",
+    )
+    parser.add_argument(
+        "--validation",
+        type=_part,
+        default=argparse.SUPPRESS,
+        metavar="PART",
+        help="part of the training samples to validate with, such as 0.1 (default: none)",
+    )
+    parser.add_argument(
+        "--patience",
+        type=_whole(1),
+        default=argparse.SUPPRESS,
+        metavar="EPOCHS",
+        help="stop after so many without a lower loss in validation, and take the best weights",
+    )
+    parser.add_argument("--seed", type=_whole(0), default=0, help="of weights and shuffling")
+    parser.add_argument(
+        "--backend",
+        default=argparse.SUPPRESS,
+        help="numpy, cupy[:N], auto or array_api_strict[:DEVICE] (default: GRADLAB_BACKEND)",
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=["float64", "float32"],
+        default=argparse.SUPPRESS,
+        help="of data and parameters (default: GRADLAB_DTYPE)",
+    )
+
+
 def _train(arguments: argparse.Namespace) -> int:
-    options = vars(arguments)
-    with use_backend(options.get("backend"), dtype=options.get("dtype")):
+    with _selected(arguments):
         return _train_on_selected(arguments)
+
+
+def _selected(arguments: argparse.Namespace) -> Any:
+    options = vars(arguments)
+    return use_backend(options.get("backend"), dtype=options.get("dtype"))
 
 
 def _train_on_selected(arguments: argparse.Namespace) -> int:
@@ -108,16 +168,22 @@ def _train_on_selected(arguments: argparse.Namespace) -> int:
         if not arguments.json:
             print(line, flush=True)
 
+    checkpoint: Path | None = vars(arguments).get("checkpoint")
+    if checkpoint and checkpoint.exists() and not arguments.resume:
+        msg = f"{checkpoint} exists: give --resume to go on from it, or another --checkpoint"
+        raise ValueError(msg)
+    if arguments.resume and not checkpoint:
+        msg = "--resume needs --checkpoint, the file to go on from"
+        raise ValueError(msg)
     backend = get_backend()
     say(f"backend   {backend}, {backend.dtype} (from {backend.source})")
-    train, test = _load(arguments.data)
+    train, validation, test = _load(arguments)
+    network = _network(arguments, train)
     features, classes = int(train[0].shape[1]), 10
+    held_out = f", {validation[0].shape[0]} to validate" if validation else ""
     say(
-        f"data      {arguments.data}: {train[0].shape[0]} samples to train on, "
+        f"data      {arguments.data}: {train[0].shape[0]} samples to train on{held_out}, "
         f"{test[0].shape[0]} to test, {features} features, {classes} classes"
-    )
-    network = TwoLayerNetwork(
-        features, arguments.hidden, classes, weight_init_std="glorot", seed=arguments.seed
     )
     how = "autodiff" if arguments.gradient == "autodiff" else "central differences"
     sizes = f"{features}-{arguments.hidden}-{classes}"
@@ -125,28 +191,23 @@ def _train_on_selected(arguments: argparse.Namespace) -> int:
     say(f"network   {sizes}, {count} parameters, gradients by {how}")
 
     has_terminal = sys.stderr.isatty()
-
-    def report(history: training.History) -> None:
-        say(
-            f"epoch {len(history.loss):3d}  loss {history.loss[-1]:.4f}  "
-            f"accuracy {history.accuracy[-1]:.4f}  {history.seconds[-1]:.2f} s"
-        )
-
     try:
-        history = training.fit(
+        history = _fit(
+            arguments,
             network,
-            *train,
-            epochs=arguments.epochs,
-            batch_size=arguments.batch_size,
-            optimizer=SGD(arguments.lr),
-            gradient=arguments.gradient,
-            seed=arguments.seed,
-            callbacks=() if has_terminal or arguments.json else (report,),
+            train,
+            validation,
+            callbacks=() if has_terminal or arguments.json else (lambda h: say(_epoch_line(h)),),
             progress=has_terminal,
+            checkpoint=checkpoint,
         )
     except training.DivergenceError as error:
         print(f"gradlab train: {error}", file=sys.stderr)
         return EXIT_DIVERGED
+    if history.stop_reason == "patience":
+        say(f"no lower loss for {arguments.patience} epochs")
+    if "patience" in arguments and history.best_epoch is not None:
+        say(f"weights of epoch {history.best_epoch + 1}, the best in validation")
     accuracy = float(network.accuracy(*test))
     say(f"test accuracy {accuracy:.4f}")
     if arguments.json:
@@ -156,12 +217,16 @@ def _train_on_selected(arguments: argparse.Namespace) -> int:
             "data": arguments.data,
             "network": sizes,
             "gradient": arguments.gradient,
-            "lr": arguments.lr,
+            "optimizer": arguments.optimizer,
+            "lr": _lr(arguments),
             "batch_size": arguments.batch_size,
             "seed": arguments.seed,
             "loss": history.loss,
             "accuracy": history.accuracy,
+            "val_loss": history.val_loss,
+            "val_accuracy": history.val_accuracy,
             "seconds": history.seconds,
+            "best_epoch": history.best_epoch,
             "stop_reason": history.stop_reason,
             "test_accuracy": accuracy,
         }
@@ -169,8 +234,114 @@ def _train_on_selected(arguments: argparse.Namespace) -> int:
     return EXIT_INTERRUPTED if history.stop_reason == "interrupted" else 0
 
 
-def _load(name: str) -> Any:
-    return data.load_digits() if name == "digits" else data.load_mnist(name)
+def _epoch_line(history: training.History) -> str:
+    validation = ""
+    if history.val_loss:
+        validation = f"validation {history.val_loss[-1]:.4f}  {history.val_accuracy[-1]:.4f}  "
+    return (
+        f"epoch {len(history.loss):3d}  loss {history.loss[-1]:.4f}  "
+        f"accuracy {history.accuracy[-1]:.4f}  {validation}{history.seconds[-1]:.2f} s"
+    )
+
+
+def _sweep(arguments: argparse.Namespace) -> int:
+    read, option = SWEPT[arguments.name], arguments.name.replace("-", "_")
+    try:
+        values = [read(text) for text in arguments.values]
+    except (ValueError, argparse.ArgumentTypeError) as error:
+        msg = f"values of {arguments.name}: {error}"
+        raise ValueError(msg) from error
+    with _selected(arguments):
+        train, validation, test = _load(arguments)
+
+        def run(value: Any) -> Any:
+            one = argparse.Namespace(**{**vars(arguments), option: value})
+            network = _network(one, train)
+            try:
+                history = _fit(one, network, train, validation)
+            except training.DivergenceError as error:
+                return {"loss": error.loss, "stop_reason": "diverged"}
+            validated = {"val_loss": history.val_loss[-1]} if history.val_loss else {}
+            return {
+                "loss": history.loss[-1],
+                "accuracy": history.accuracy[-1],
+                **validated,
+                "test_accuracy": float(network.accuracy(*test)),
+                "stop_reason": history.stop_reason,
+            }
+
+        print(training.sweep(run, values))
+    return 0
+
+
+def _lr_find(arguments: argparse.Namespace) -> int:
+    with _selected(arguments):
+        train, _, _ = _load(arguments)
+        found = training.lr_find(
+            _network(arguments, train),
+            *train,
+            batch_size=arguments.batch_size,
+            optimizer=OPTIMIZERS[arguments.optimizer][0],
+            gradient=arguments.gradient,
+            seed=arguments.seed,
+        )
+    print(found)
+    print("no rate lowers the loss" if found.lr is None else f"try --lr {found.lr:.3g}")
+    return 0
+
+
+def _network(arguments: argparse.Namespace, train: Any) -> TwoLayerNetwork:
+    return TwoLayerNetwork(
+        int(train[0].shape[1]), arguments.hidden, 10, weight_init_std="glorot", seed=arguments.seed
+    )
+
+
+def _fit(
+    arguments: argparse.Namespace,
+    network: TwoLayerNetwork,
+    train: Any,
+    validation: Any,
+    *,
+    callbacks: Sequence[Callable[[training.History], Any]] = (),
+    progress: bool = False,
+    checkpoint: Path | None = None,
+) -> training.History:
+    return training.fit(
+        network,
+        *train,
+        epochs=arguments.epochs,
+        batch_size=arguments.batch_size,
+        optimizer=OPTIMIZERS[arguments.optimizer][0](_lr(arguments)),
+        gradient=arguments.gradient,
+        validation=validation,
+        patience=vars(arguments).get("patience"),
+        seed=arguments.seed,
+        callbacks=callbacks,
+        progress=progress,
+        checkpoint=checkpoint,
+    )
+
+
+def _lr(arguments: argparse.Namespace) -> float:
+    lr: float = vars(arguments).get("lr", OPTIMIZERS[arguments.optimizer][1])
+    return lr
+
+
+def _load(arguments: argparse.Namespace) -> Any:
+    """Samples to train on, to validate with, or None, and to test."""
+    name = arguments.data
+    train, test = data.load_digits() if name == "digits" else data.load_mnist(name)
+    if "validation" not in arguments:
+        return train, None, test
+    n = train[0].shape[0]
+    order = Generator(arguments.seed).permutation(n)
+    count = max(1, round(arguments.validation * n))
+    xp = namespace(*train)
+    held_out, rest = (
+        tuple(xp.take(part, index, axis=0) for part in train)
+        for index in (order[:count], order[count:])
+    )
+    return rest, held_out, test
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
@@ -230,3 +401,28 @@ def _positive_float(text: str) -> float:
         msg = f"must be positive and finite: got {text}"
         raise argparse.ArgumentTypeError(msg)
     return value
+
+
+def _part(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1:
+        msg = f"must lie between 0 and 1: got {text}"
+        raise argparse.ArgumentTypeError(msg)
+    return value
+
+
+def _optimizer(text: str) -> str:
+    if text not in OPTIMIZERS:
+        msg = f"must be one of {', '.join(OPTIMIZERS)}: got {text}"
+        raise argparse.ArgumentTypeError(msg)
+    return text
+
+
+SWEPT: dict[str, Callable[[str], Any]] = {
+    "lr": _positive_float,
+    "hidden": _whole(1),
+    "epochs": _whole(1),
+    "batch-size": _whole(1),
+    "seed": _whole(0),
+    "optimizer": _optimizer,
+}

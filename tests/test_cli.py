@@ -90,7 +90,69 @@ def test_divergence_ends_with_three_and_names_the_rate():
     assert "Traceback" not in err
 
 
+def test_validation_and_patience_are_reported(capsys):
+    options = ("--validation", "0.1", "--patience", "1", "--optimizer", "adam", "--lr", "0.5")
+    assert cli.main([*QUICK, *options, "--epochs", "50"]) == 0
+    out = capsys.readouterr().out
+    assert "1293 samples to train on, 144 to validate, 360 to test" in out
+    assert "no lower loss for 1 epochs" in out
+    assert "the best in validation" in out
+    assert cli.main([*QUICK, *options, "--epochs", "50", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["stop_reason"], result["optimizer"], result["lr"]) == ("patience", "adam", 0.5)
+    assert result["best_epoch"] == len(result["val_loss"]) - 2
+
+
+@pytest.mark.parametrize("optimizer", cli.OPTIMIZERS)
+def test_every_optimizer_learns_at_its_own_rate(capsys, optimizer):
+    assert cli.main(["train", "--optimizer", optimizer, "--epochs", "15", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["test_accuracy"] > 0.9
+
+
+def test_a_training_goes_on_from_its_checkpoint(capsys, tmp_path):
+    def train(*options):
+        assert cli.main([*QUICK, "--json", "--optimizer", "momentum", *options]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    checkpoint = ("--checkpoint", str(tmp_path / "c.npz"))
+    truth = train("--epochs", "4")
+    train("--epochs", "2", *checkpoint)
+    resumed = train("--epochs", "4", *checkpoint, "--resume")
+    assert {**resumed, "seconds": 0} == {**truth, "seconds": 0}
+    assert cli.main([*QUICK, *checkpoint]) == 2
+    assert "exists: give --resume" in capsys.readouterr().err
+    assert cli.main([*QUICK, *checkpoint, "--resume", "--seed", "3", "--epochs", "5"]) == 2
+    assert "the checkpoint of another training" in capsys.readouterr().err
+
+
+def test_a_sweep_prints_a_table(capsys):
+    assert cli.main(["sweep", "lr", "0.1", "1", "1e6", *QUICK[1:], "--validation", "0.1"]) == 0
+    names, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert names == ["value", "loss", "accuracy", "val_loss", "test_accuracy", "stop_reason"]
+    assert [(row[0], row[-1]) for row in rows] == (
+        [("0.1", "finished"), ("1", "finished"), ("1e+06", "diverged")]
+    )
+    assert cli.main(["sweep", "batch-size", "50", "500", *QUICK[1:]]) == 0
+    rows = capsys.readouterr().out.splitlines()[1:]
+    assert len({row.split()[1] for row in rows}) == 2
+
+
+def test_a_rate_is_found_and_said(capsys):
+    assert cli.main(["lr-find", *QUICK[1:]]) == 0
+    *table, last = capsys.readouterr().out.splitlines()
+    assert last.startswith("try --lr ")
+    assert sum("best" in line for line in table) == 1
+
+
 MISTAKES = {
+    "part": (("train", "--validation", "1.5"), {}, "must lie between 0 and 1: got 1.5"),
+    "patience": (("train", "--patience", "2"), {}, "`patience` needs `validation`"),
+    "no file": (("train", "--resume"), {}, "--resume needs --checkpoint"),
+    "no folder": (("train", "--checkpoint", "no/such/c"), {}, "in a folder that exists"),
+    "optimizer": (("train", "--optimizer", "x"), {}, "invalid choice: 'x'"),
+    "swept value": (("sweep", "lr", "1", "x"), {}, "values of lr: could not convert"),
+    "swept optimizer": (("sweep", "optimizer", "x"), {}, "must be one of sgd, momentum"),
+    "swept option": (("sweep", "rate", "1"), {}, "invalid choice: 'rate'"),
     "unknown backend": (("train",), {"GRADLAB_BACKEND": "cupi"}, "did you mean 'cupy'?"),
     "unknown dtype": (("train",), {"GRADLAB_DTYPE": "float16"}, "GRADLAB_DTYPE must be"),
     "missing data": (("train", "--data", "no/such/folder"), {}, "no/such/folder"),
@@ -196,5 +258,8 @@ def test_the_doctor_shows_memory_fallbacks_and_warnings(capsys, monkeypatch):
 def test_help_names_every_option():
     status, out, _ = run("train", "--help")
     assert status == 0
+    assert "sgd 1, momentum 0.3" in " ".join(out.split())
+    for option in ("optimizer", "validation", "patience", "checkpoint", "resume"):
+        assert f"--{option}" in out
     for option in ("hidden", "epochs", "lr", "batch-size", "gradient", "seed", "backend", "dtype"):
         assert f"--{option}" in out
