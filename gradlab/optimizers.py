@@ -17,14 +17,17 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 from gradlab import tree
 from gradlab.backend import Array, Namespace, namespace
 
-__all__ = ["SGD", "AdaGrad", "Adam", "AdamW", "Optimizer", "RMSprop", "clip_norm"]
+__all__ = ["SGD", "AdaGrad", "Adam", "AdamW", "Optimizer", "RMSprop", "clip_norm", "lr_of"]
 
 Rate: TypeAlias = float | Callable[[int], float]
 
 
 @runtime_checkable
 class Optimizer(Protocol):
-    """What training asks of an update rule."""
+    """What training and descent ask of an update rule.
+
+    One that has ``lr_at(step)``, its learning rate at a step, has it recorded as well.
+    """
 
     def init(self, params: tree.Tree) -> tree.Tree:
         """State before the first step."""
@@ -36,9 +39,11 @@ class Optimizer(Protocol):
         """New parameters and new state; the arguments stay as they are."""
         ...
 
-    def lr_at(self, step: int) -> float:
-        """Learning rate of a step, the first of which is 0."""
-        ...
+
+def lr_of(optimizer: Optimizer, step: int) -> float:
+    """Learning rate of a step, the first of which is 0; NaN where the rule does not say."""
+    lr_at = getattr(optimizer, "lr_at", None)
+    return math.nan if lr_at is None else float(lr_at(step))
 
 
 class _Rule(ABC):
@@ -404,7 +409,7 @@ class _Clipped:
     max_norm: float
 
     def lr_at(self, step: int) -> float:
-        return self.optimizer.lr_at(step)
+        return lr_of(self.optimizer, step)
 
     def init(self, params: tree.Tree) -> tree.Tree:
         return self.optimizer.init(params)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gradlab as gl
-from gradlab.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSprop, clip_norm
+from gradlab.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSprop, clip_norm, lr_of
 
 
 def test_a_step_goes_down_the_gradient_and_leaves_its_arguments_alone(xp, assert_close):
@@ -207,3 +207,23 @@ def test_settings_that_are_none_are_refused_and_named(make, message):
 def test_what_is_no_rule_cannot_be_clipped():
     with pytest.raises(TypeError, match="`optimizer` must be an update rule"):
         clip_norm(SGD, 1.0)
+
+
+class Half:
+    """An update rule of a user's own: two methods."""
+
+    def init(self, params):  # noqa: ARG002
+        return {}
+
+    def step(self, params, grads, state):
+        return gl.tree.map(lambda p, g: p - g / 2, params, grads), state
+
+
+def test_a_rule_of_two_methods_is_enough_for_descent_and_training():
+    result = gl.gradient_descent(lambda x: x @ x / 2, np.asarray([3.0, 4.0]), optimizer=Half())
+    np.testing.assert_allclose(result.x, [0, 0], atol=1e-9)
+    assert np.isnan(result.lrs).all()
+    network = gl.TwoLayerNetwork(2, 2, 2, seed=0)
+    history = gl.training.fit(network, np.eye(2), [0, 1], epochs=2, optimizer=clip_norm(Half(), 1))
+    assert np.isnan(history.lr).all()
+    assert lr_of(SGD(0.5), 3) == 0.5

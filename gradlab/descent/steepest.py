@@ -18,7 +18,7 @@ from gradlab.descent.line_search import Trial, backtrack, visible
 from gradlab.descent.objective import Gradient, Objective
 from gradlab.descent.record import Record, Verdict
 from gradlab.descent.result import DescentResult
-from gradlab.optimizers import SGD, Optimizer
+from gradlab.optimizers import SGD, Optimizer, lr_of
 
 __all__ = ["gradient_descent"]
 
@@ -160,14 +160,14 @@ def _step(run: Record, rule: Optimizer, step_num: int) -> Verdict:
     """Go from point to point by `rule`, and wait for the device seldom."""
     objective = run.objective
     x, state = objective.start, rule.init(objective.build(objective.start))
-    run.lr = rule.lr_at(0)
+    run.lr = lr_of(rule, 0)
     for k in range(step_num + 1):
         point = objective.point(x)
         is_due = k < _LOOK_EACH or k % _LOOK_EVERY == 0 or k == step_num
         if ended := run.arrive(point, is_due=is_due):
             return ended
         if k < step_num:
-            run.lr = rule.lr_at(k)
+            run.lr = lr_of(rule, k)
             run.lrs.append(run.lr)
             params, grads = objective.build(x), objective.build(point.grad)
             moved, state = rule.step(params, grads, state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from gradlab.optimizers import Optimizer
+from gradlab.optimizers import Optimizer, lr_of
 from gradlab.training.history import History
 
 __all__ = ["DivergenceError", "find_divergence"]
@@ -58,5 +58,5 @@ def find_divergence(
         limit = _FACTOR * guessing
     for step in range(len(losses) - steps, len(losses)):
         if not math.isfinite(losses[step]) or losses[step] > limit:
-            return DivergenceError(step, losses[step], optimizer.lr_at(max(step - 1, 0)), history)
+            return DivergenceError(step, losses[step], lr_of(optimizer, max(step - 1, 0)), history)
     return None

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from gradlab.backend import Array, namespace, to_numpy
 from gradlab.backend.random import Generator
-from gradlab.optimizers import Optimizer
+from gradlab.optimizers import Optimizer, lr_of
 from gradlab.training.checkpoint import Best, Checkpoint, Mark
 from gradlab.training.divergence import find_divergence
 from gradlab.training.history import PER_EPOCH, History
@@ -143,7 +143,7 @@ class Run:
         history.loss.append(weighted / sum(sizes))
         for name, value in metrics.items():
             getattr(history, name).append(value)
-        history.lr.append(float(self.optimizer.lr_at(self.at.steps - 1)))
+        history.lr.append(lr_of(self.optimizer, self.at.steps - 1))
         history.seconds.append(perf_counter() - start)
         if error := find_divergence(history, len(losses), baseline, self.optimizer):
             self.network.params.update(good)
