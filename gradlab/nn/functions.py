@@ -62,20 +62,20 @@ def _rows_of(a: Array) -> int:
     return a.shape[0] if a.ndim > 1 else 1
 
 
-def cross_entropy_of(xp: Namespace, a: Array, b: Array) -> tuple[Array, tuple[Array, Array]]:
-    """Loss, and for its cotangents minus the logarithm of the probabilities, and these."""
+def cross_entropy_of(xp: Namespace, a: Array, b: Array) -> tuple[Array, tuple[Array, ...]]:
+    """Loss, and for its cotangents minus the logarithm of the probabilities, these, and ones."""
     z = a - xp.max(a, axis=-1, keepdims=True)
-    e = xp.exp(z)
-    total = (e @ _ones(xp, z.shape[-1], z))[..., None]
+    e, ones = xp.exp(z), _ones(xp, z.shape[-1], z)
+    total = (e @ ones)[..., None]
     minus_log_p = xp.log(total) - z
     loss = xp.asarray(xp.sum(b * minus_log_p) / _rows_of(a))
-    return loss, (minus_log_p, e / total)
+    return loss, (minus_log_p, e / total, ones)
 
 
-def logits_cotangent(xp: Namespace, g: Any, b: Array, e: tuple[Array, Array]) -> Array:
+def logits_cotangent(g: Any, b: Array, e: tuple[Array, ...]) -> Array:
     """Cotangent of the logits; `e` is what `cross_entropy_of` gave beside the loss."""
-    p = e[1]
-    row_sums = (b @ _ones(xp, p.shape[-1], p))[..., None]
+    _, p, ones = e
+    row_sums = (b @ ones)[..., None]
     return (p * row_sums - b) * (g / _rows_of(p))
 
 

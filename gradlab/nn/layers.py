@@ -1,8 +1,8 @@
 """What networks are made of: dense layers, and functions of every element between them.
 
 A function of every element is known by its `function`, which exact derivatives go through, and by
-three formulas: its `value`, its `cotangent`, and the `change` of its value under a change `u` of
-its argument, accurate to rounding however small that is.
+three formulas: its `value` y, its `cotangent` by y, and the `change` of its value under a change
+`u` of its argument, accurate to rounding however small that is.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Sigmoid:
         return functions.sigmoid_of(xp, a)
 
     @staticmethod
-    def cotangent(xp: Namespace, g: Array, a: Array, y: Array) -> Array:
+    def cotangent(xp: Namespace, g: Array, y: Array) -> Array:
         return functions.sigmoid_cotangent(g, y)
 
     @staticmethod
@@ -66,7 +66,7 @@ class Tanh:
         return xp.tanh(a)
 
     @staticmethod
-    def cotangent(xp: Namespace, g: Array, a: Array, y: Array) -> Array:
+    def cotangent(xp: Namespace, g: Array, y: Array) -> Array:
         return g * (1 - y * y)
 
     @staticmethod
@@ -88,8 +88,8 @@ class ReLU:
         return xp.maximum(a, xp.zeros_like(a))
 
     @staticmethod
-    def cotangent(xp: Namespace, g: Array, a: Array, y: Array) -> Array:
-        return xp.where(a > 0, g, xp.zeros_like(g))
+    def cotangent(xp: Namespace, g: Array, y: Array) -> Array:
+        return xp.where(y > 0, g, xp.zeros_like(g))
 
     @staticmethod
     def change(xp: Namespace, a: Array, y: Array, u: Array) -> Array:

@@ -28,7 +28,7 @@ class CrossEntropy:
 
     @staticmethod
     def cotangent(xp: Namespace, rows: Array, extra: Any) -> Array:
-        return functions.logits_cotangent(xp, 1.0, rows, extra)
+        return functions.logits_cotangent(1.0, rows, extra)
 
     @staticmethod
     def baseline(xp: Namespace, rows: Array) -> Array:

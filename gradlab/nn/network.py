@@ -375,23 +375,24 @@ class Network:
     def loss_and_gradient_at(self, params: Tree, x: Array, rows: Array) -> tuple[Array, Tree]:
         """What ``autodiff.value_and_grad(loss_at)`` gives, without the time that tracing takes."""
         xp = namespace(*params.values(), x, rows)
-        values = [x]
+        kept = []  # a dense layer's input, an activation's output: no more than they need
         for layer, names in zip(self.layers, self.names_of_layers, strict=True):
-            x = values[-1]
             if names:
-                values.append(x @ params[names[0]] + params[names[1]])
+                kept.append(x)
+                x = x @ params[names[0]] + params[names[1]]
             else:
-                values.append(layer.value(xp, x))
-        loss, extra = self.loss_function.value(xp, values[-1], rows)
+                x = layer.value(xp, x)
+                kept.append(x)
+        loss, extra = self.loss_function.value(xp, x, rows)
         g = self.loss_function.cotangent(xp, rows, extra)
         slopes = {}
         for k in range(len(self.layers) - 1, -1, -1):
             names = self.names_of_layers[k]
             if not names:
-                g = self.layers[k].cotangent(xp, g, values[k], values[k + 1])
+                g = self.layers[k].cotangent(xp, g, kept[k])
                 continue
             slopes[names[1]] = biases_cotangent(xp, g)
-            slopes[names[0]] = weights_cotangent(g, values[k])
+            slopes[names[0]] = weights_cotangent(g, kept[k])
             if names[0] == "W1":
                 break
             g = g @ params[names[0]].mT
