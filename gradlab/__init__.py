@@ -2,7 +2,7 @@
 
 import numpy as _  # noqa: F401, ICN001, TID251  (first: from deep inside it takes 10 ms longer)
 
-from gradlab import autodiff, backend, data, nn, numerical, optimizers, store, training, tree
+from gradlab import autodiff, backend, check, data, nn, numerical, optimizers, store, training, tree
 from gradlab.autodiff import grad, value_and_grad
 from gradlab.backend import (
     asarray,
@@ -13,17 +13,22 @@ from gradlab.backend import (
     to_numpy,
     use_backend,
 )
+from gradlab.check import CheckReport, GradientMismatchError, check_gradient
 from gradlab.descent import DescentResult, gradient_descent, lbfgs
 from gradlab.nn import TwoLayerNetwork
 from gradlab.numerical import derivative as numerical_diff
 from gradlab.numerical import gradient as numerical_gradient
 
 __all__ = [
+    "CheckReport",
     "DescentResult",
+    "GradientMismatchError",
     "TwoLayerNetwork",
     "asarray",
     "autodiff",
     "backend",
+    "check",
+    "check_gradient",
     "data",
     "get_backend",
     "grad",

@@ -24,15 +24,20 @@ __all__ = [
     "run_batch",
     "run_one_array",
     "run_one_by_one",
+    "stack_results",
 ]
 
 
 def run_one_by_one(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Array:
     """Values of the scalar function `f`, shape (k,), at k points, each a row of every array."""
-    results = _results(f, build, points)
+    return stack_results(_results(f, build, points), points[0])
+
+
+def stack_results(results: list[Any], like: Array) -> Array:
+    """Shape (k,), of what k calls of a scalar function of arrays such as `like` returned."""
     for kind in set(map(type, results)):
-        check_number(next(result for result in results if type(result) is kind), points[0])
-    column = stack_scalars(results, points[0])
+        check_number(next(result for result in results if type(result) is kind), like)
+    column = stack_scalars(results, like)
     if column.ndim != 1:
         msg = (
             f"`f` must return a scalar: got shape {column.shape[1:]}; reduce it (xp.sum, xp.mean) "

@@ -1,0 +1,415 @@
+"""Is this gradient right? A verdict that knows its own error bar, and where the gradient is wrong.
+
+Here a gradient is judged; the differences it is judged by live in `gradlab.numerical`.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate
+from typing import Any, Literal, get_args
+
+from gradlab import tree
+from gradlab.backend import Array, asarray_like, is_array, namespace, nonfinite_expected, to_numpy
+from gradlab.backend.random import Generator, as_generator
+from gradlab.numerical.black_box import real_leaves
+from gradlab.numerical.directional import Ladder, climb
+
+__all__ = ["CheckReport", "GradientMismatchError", "check_gradient"]
+
+Mode = Literal["directional", "full", "taylor"]
+Verdict = Literal["passed", "failed", "inconclusive"]
+
+_ROUNDING = 8  # eps of its terms that a correct gradient along a direction may be off by
+_LEAST_ORDER = 1.5  # the remainder of a right gradient has order 2 or more, of a wrong one 1
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What was found of a gradient.
+
+    Attributes
+    ----------
+    verdict : {"passed", "failed", "inconclusive"}
+        Inconclusive where the error bar is wider than what an element of ordinary size, wrong by
+        half, would change.
+    message : str
+        Why.
+    max_abs_err, error_bar : float
+        ``|given - numerical|`` where it is largest beside its error bar, and that bar.
+    worst : (str, tuple of int) or None
+        Leaf and index of a wrong element; in mode "full", of the worst one in any case.
+    given, numerical : float
+        Derivative by the gradient given and by differences: of the element `worst`, or where
+        there is none, along the worst direction.
+    observed_order : float or None
+        In mode "taylor", of the remainder (see `check_gradient`); None where round-off hides it.
+    """
+
+    verdict: Verdict
+    message: str
+    max_abs_err: float = math.nan
+    error_bar: float = math.nan
+    worst: tuple[str, tuple[int, ...]] | None = None
+    given: float = math.nan
+    numerical: float = math.nan
+    observed_order: float | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the verdict is "passed"."""
+        return self.verdict == "passed"
+
+
+class GradientMismatchError(AssertionError):
+    """A gradient is wrong; `report` says where.
+
+    Attributes
+    ----------
+    report : CheckReport
+    """
+
+    def __init__(self, report: CheckReport) -> None:
+        super().__init__(report.message)
+        self.report = report
+
+
+def check_gradient(
+    f: Callable[[Any], Any],
+    gradient: Any,
+    x: tree.Tree,
+    /,
+    *,
+    mode: Mode = "directional",
+    n_probes: int = 8,
+    seed: int | Generator | None = 0,
+    raise_on_failure: bool = True,
+) -> CheckReport:
+    """Compare a gradient of the scalar function `f` at `x` with differences along lines.
+
+    There is no tolerance to choose: each difference has its own error bar (truncation, round-off
+    and noise of `f`, as observed), and so the verdict does not depend on the scale of `f` or `x`.
+
+    Parameters
+    ----------
+    f : callable
+        Maps what `x` is to a real scalar. Called about 50 times a line (in float32, 40), on
+        copies.
+    gradient : callable or array or tree
+        The gradient at `x`, or a function from x to it, which is called twice. Exact,
+        hand-written or of another library, as long as its arrays are of the library of `x`.
+    x : array, number, list of numbers, or nested dict, list or tuple of arrays
+        Where to check; away from kinks and from the edge of the domain. Not modified.
+    mode : {"directional", "full", "taylor"}
+        Along random directions; along each element in turn; or along random directions with the
+        order of the remainder ``f(x + t v) - f(x) - t * gradient.v`` as t goes to 0, which must
+        be 2 (or more, where the curvature is 0), and is 1 for a wrong gradient.
+    n_probes : int
+        Random directions. Every element moves in each, by 9/16 to 16/16 of the mean absolute
+        value of its leaf (of 1, where that is 0), up or down.
+    seed : int, Generator or None
+        Of the directions; they are the same on every backend.
+    raise_on_failure : bool
+        Raise where the verdict is "failed".
+
+    Returns
+    -------
+    CheckReport
+        Where directions disagree, bisection of the elements finds one that is wrong.
+
+    Raises
+    ------
+    GradientMismatchError
+        If the verdict is "failed": values beyond the error bar, NaN or infinity where `f` has a
+        slope, another structure, shape or dtype than those of `x`.
+    TypeError, ValueError
+        For a bad argument, arrays of two libraries, or an `f` that returns no real scalar.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> x = gl.asarray([1.0, 2.0, 3.0])
+    >>> cubes = lambda x: gl.namespace(x).sum(x**3)
+    >>> gl.check_gradient(cubes, lambda x: 3 * x**2, x).verdict
+    'passed'
+    >>> wrong = gl.asarray([3.0, 12.0, 13.5])
+    >>> report = gl.check_gradient(cubes, wrong, x, raise_on_failure=False)
+    >>> report.verdict, report.worst, report.given, round(report.numerical, 6)
+    ('failed', ('x', (2,)), 13.5, 27.0)
+    """
+    if mode not in get_args(Mode):
+        msg = f"`mode` must be one of {', '.join(get_args(Mode))}: got {mode!r}"
+        raise ValueError(msg)
+    if isinstance(n_probes, bool) or not isinstance(n_probes, int) or n_probes < 1:
+        msg = f"`n_probes` must be a positive integer: got {n_probes!r}"
+        raise ValueError(msg)
+    check = _Check(f, x)
+    report = check.take(gradient)
+    if report is None and mode == "full":
+        report = check.elements()
+    elif report is None:
+        report = check.directions(as_generator(seed), n_probes, has_order=mode == "taylor")
+    if report.verdict == "failed" and raise_on_failure:
+        raise GradientMismatchError(report)
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """The gradient and the differences along one direction."""
+
+    given: float
+    numerical: float
+    error_bar: float
+    ordinary: float  # what an element of ordinary size contributes
+    ladder: Ladder
+
+    @property
+    def excess(self) -> float:
+        """Disagreement in error bars: more than 1 is proof. 0 where nothing can be said."""
+        error = abs(self.given - self.numerical)
+        if math.isnan(error) or not error or self.error_bar == math.inf:
+            return 0.0
+        return error / self.error_bar if self.error_bar else math.inf
+
+    @property
+    def is_blurred(self) -> bool:
+        return not self.error_bar <= self.ordinary / 2
+
+    def per(self, unit: float) -> _Probe:
+        """Return the same, along a direction whose length is divided by `unit`."""
+        return _Probe(
+            self.given / unit,
+            self.numerical / unit,
+            self.error_bar / unit,
+            self.ordinary / unit,
+            self.ladder,
+        )
+
+    def report(self, verdict: Verdict, message: str, **more: Any) -> CheckReport:
+        error = abs(self.given - self.numerical)
+        values = {"given": self.given, "numerical": self.numerical, **more}
+        return CheckReport(verdict, message, error, self.error_bar, **values)
+
+    def compared(self) -> str:
+        return f"given {self.given:.9g}, numerical {self.numerical:.9g} +- {self.error_bar:.1e}"
+
+    def why_blurred(self) -> str:
+        """Why there is no verdict."""
+        ladder = self.ladder
+        if not math.isfinite(ladder.centre):
+            return f"f(x) is {ladder.centre}"
+        if ladder.spread:
+            return f"f is not deterministic: two calls at x differ by {ladder.spread:.1e}"
+        if ladder.kink:
+            return f"f has a kink at x: its slope jumps by {ladder.kink:.1e}"
+        if self.error_bar == math.inf:
+            return "no difference of f can be trusted: not finite beside x, or noise alone"
+        return f"round-off hides the answer: {self.compared()}"
+
+
+class _Check:
+    """A function at a point, the gradient that is checked there, and the lines through it."""
+
+    answers: list[list[Array]]  # leaves of the gradient, from each call
+
+    def __init__(self, f: Callable[[Any], Any], x: tree.Tree) -> None:
+        self.f = f
+        self.names = [name for name, _ in tree.items(x)]
+        self.x = real_leaves(x)
+        self.xp = namespace(*self.x)
+        self.build = tree.flatten(x)[1]
+        self.sizes = [math.prod(leaf.shape) for leaf in self.x]
+        self.starts = list(accumulate(self.sizes, initial=0))[:-1]
+        self.n = sum(self.sizes)
+        self.scales = [self._scale(leaf) for leaf in self.x]
+        self.ones = [
+            self.xp.ones_like(leaf) * scale for leaf, scale in zip(self.x, self.scales, strict=True)
+        ]
+
+    def take(self, gradient: Any) -> CheckReport | None:
+        """Accept the gradient, or report what makes its values not worth comparing."""
+        self.answers = []
+        for _ in range(2 if callable(gradient) else 1):
+            given = gradient
+            if callable(gradient):
+                given = gradient(self.build([self.xp.asarray(x, copy=True) for x in self.x]))
+            parts = list(tree.items(given))
+            if [name for name, _ in parts] != self.names:
+                theirs = [name for name, _ in parts]
+                msg = f"`gradient` must be built like x, with {self.names}: it has {theirs}"
+                return CheckReport("failed", msg)
+            leaves = []
+            for name, x, (_, part) in zip(self.names, self.x, parts, strict=True):
+                g = part if is_array(part) else asarray_like(part, x)
+                if why := _misfit(name, x, g, is_typed=hasattr(part, "dtype")):
+                    return CheckReport("failed", why)
+                leaves.append(self.xp.asarray(g, dtype=x.dtype, copy=True))
+            self.answers.append(leaves)
+        i = self._nonfinite()
+        return None if i is None else self._report_nonfinite(i)
+
+    def directions(self, rng: Generator, n_probes: int, *, has_order: bool) -> CheckReport:
+        """Report on random directions, and on a wrong element where one of them disagrees."""
+        vs = [self._direction(rng) for _ in range(n_probes)]
+        probes = [self._probe(v, self.n) for v in vs]
+        k = max(range(n_probes), key=lambda k: probes[k].excess)
+        order = _order(probes) if has_order else None
+        if probes[k].excess > 1:
+            report = self._locate(vs[k], f"random direction {k + 1} of {n_probes}", probes[k])
+            return replace(report, observed_order=order)
+        blurred = [probe for probe in probes if probe.is_blurred]
+        if 2 * len(blurred) > n_probes:
+            why = blurred[0].why_blurred()
+            return blurred[0].report("inconclusive", why, observed_order=order)
+        if order is not None and order < _LEAST_ORDER:
+            why = f"the remainder has order {order:.2f}, not 2, though no slope disagrees"
+            return probes[k].report("inconclusive", why, observed_order=order)
+        msg = f"agrees along {n_probes} random directions: {probes[k].compared()}"
+        return probes[k].report("passed", msg, observed_order=order)
+
+    def elements(self) -> CheckReport:
+        """Report on all elements, one at a time."""
+        if not self.n:
+            return CheckReport("passed", "x has no element")
+        probes = [self._element(i) for i in range(self.n)]
+        i = max(range(self.n), key=lambda i: probes[i].excess)
+        wrong = sum(probe.excess > 1 for probe in probes)
+        if wrong:
+            why = f"{wrong} of {self.n} elements are wrong; {self._named(i)}: "
+            return self._report(i, probes[i], "failed", why + probes[i].compared())
+        for j, probe in enumerate(probes):
+            if probe.is_blurred:
+                why = f"{self._named(j)}: {probe.why_blurred()}"
+                return self._report(j, probe, "inconclusive", why)
+        why = f"agrees in each of {self.n} elements; {self._named(i)}: {probes[i].compared()}"
+        return self._report(i, probes[i], "passed", why)
+
+    def _locate(self, v: list[Array], where: str, probe: _Probe) -> CheckReport:
+        """Report on the element that bisection of a direction that disagrees leads to."""
+        low, high = 0, self.n
+        while high - low > 1:
+            middle = (low + high) // 2
+            halves = [(low, middle), (middle, high)]
+            found = [self._probe(self._masked(v, *half), half[1] - half[0]) for half in halves]
+            low, high = halves[found[1].excess > found[0].excess]
+        element = self._element(low)
+        why = f"the gradient is wrong along {where}: {probe.compared()}; "
+        if element.excess > 1:
+            why += f"so it is at {self._named(low)}: {element.compared()}"
+            return self._report(low, element, "failed", why)
+        why += f"the error is spread over many elements, such as {self._named(low)}"
+        return probe.report("failed", why, worst=self._place(low))
+
+    def _report(self, i: int, probe: _Probe, verdict: Verdict, message: str) -> CheckReport:
+        return probe.report(verdict, message, worst=self._place(i))
+
+    def _nonfinite(self) -> int | None:
+        """Index of the first element that is NaN or infinite in any answer."""
+        for leaves in self.answers:
+            for g, start, size in zip(leaves, self.starts, self.sizes, strict=True):
+                is_bad = ~self.xp.isfinite(self.xp.reshape(g, (-1,)))
+                if size and bool(self.xp.any(is_bad)):
+                    first: int = int(self.xp.argmax(self.xp.astype(is_bad, self.xp.int32)))
+                    return start + first
+        return None
+
+    def _report_nonfinite(self, i: int) -> CheckReport:
+        probe = self._element(i)
+        why = f"the gradient is not finite at {self._named(i)}: {probe.compared()}"
+        if probe.error_bar < math.inf:
+            return self._report(i, probe, "failed", why)
+        return self._report(i, probe, "inconclusive", f"{why}; {probe.why_blurred()}")
+
+    def _scale(self, leaf: Array) -> float:
+        """Power of two beside the mean absolute value, 1 where that is 0."""
+        mean = float(self.xp.mean(self.xp.abs(leaf))) if math.prod(leaf.shape) else 0.0
+        return 2.0 ** round(math.log2(mean)) if mean and math.isfinite(mean) else 1.0
+
+    def _direction(self, rng: Generator) -> list[Array]:
+        """Signs and sizes of four bits: steps are exact, and two elements are seldom alike."""
+        v = []
+        for one in self.ones:
+            k = rng.integers(-8, 8, one.shape, like=one)
+            k = self.xp.where(k < 0, k - 8, k + 9)
+            v.append(self.xp.astype(k, one.dtype) * one / 16)
+        return v
+
+    def _masked(self, v: list[Array], low: int, high: int) -> list[Array]:
+        """Direction `v` with the elements outside [low, high), of all leaves in order, at 0."""
+        masked = []
+        for d, start, size in zip(v, self.starts, self.sizes, strict=True):
+            index = self.xp.reshape(self.xp.arange(start, start + size, device=d.device), d.shape)
+            is_in = (index >= low) & (index < high)
+            masked.append(self.xp.where(is_in, d, self.xp.zeros_like(d)))
+        return masked
+
+    def _element(self, i: int) -> _Probe:
+        return self._probe(self._masked(self.ones, i, i + 1), 1).per(self.scales[self._leaf(i)])
+
+    def _probe(self, v: list[Array], n: int) -> _Probe:
+        """Compare along `v`, in which `n` elements move."""
+        ladder = climb(self.f, self.build, self.x, v)
+        given, size = max(
+            (self._along(leaves, v) for leaves in self.answers),
+            key=lambda answer: abs(answer[0] - ladder.value),
+        )
+        eps = max(float(self.xp.finfo(x.dtype).eps) for x in self.x)
+        bar = ladder.error + _ROUNDING * eps * size
+        ordinary = max(self.ordinary, abs(ladder.value) / math.sqrt(n), ladder.swing / n)
+        return _Probe(given, ladder.value, bar, ordinary, ladder)
+
+    def _along(self, leaves: list[Array], v: list[Array]) -> tuple[float, float]:
+        """Sum of gradient times direction, and of its absolute terms."""
+        xp = self.xp
+        with nonfinite_expected():
+            terms = [
+                xp.where(d != 0, g * d, xp.zeros_like(d)) for g, d in zip(leaves, v, strict=True)
+            ]
+            sums = [xp.stack([xp.sum(term), xp.sum(xp.abs(term))]) for term in terms]
+        along, size = (math.fsum(column) for column in zip(*map(_numbers, sums), strict=True))
+        return along, size
+
+    @cached_property
+    def ordinary(self) -> float:
+        """What an element contributes along its own scale, on average."""
+        return self._along(self.answers[0], self.ones)[1] / max(1, self.n)
+
+    def _leaf(self, i: int) -> int:
+        return bisect_right(self.starts, i) - 1
+
+    def _place(self, i: int) -> tuple[str, tuple[int, ...]]:
+        leaf = self._leaf(i)
+        index, rest = [], i - self.starts[leaf]
+        for length in reversed(self.x[leaf].shape):
+            rest, k = divmod(rest, length)
+            index.append(k)
+        return self.names[leaf], tuple(reversed(index))
+
+    def _named(self, i: int) -> str:
+        name, index = self._place(i)
+        return f"`{name}{list(index)}`" if index else f"`{name}`"
+
+
+def _numbers(column: Array) -> list[float]:
+    numbers: list[float] = to_numpy(column).tolist()
+    return numbers
+
+
+def _order(probes: list[_Probe]) -> float | None:
+    orders = [probe.ladder.remainder_order(probe.given) for probe in probes]
+    return min((order for order in orders if not math.isnan(order)), default=None)
+
+
+def _misfit(name: str, x: Array, g: Array, *, is_typed: bool) -> str:
+    """What keeps `g` from being a gradient in `x`."""
+    namespace(x, g, names=(name, "the result of gradient"))
+    if g.shape != x.shape:
+        return f"`gradient` must have shape {x.shape} for `{name}`: it has {g.shape}"
+    if is_typed and g.dtype != x.dtype:
+        return f"`gradient` must have dtype {x.dtype} for `{name}`: it has {g.dtype}"
+    return ""
