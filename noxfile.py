@@ -100,3 +100,10 @@ def bench(session: nox.Session) -> None:
     """Print the benchmarks' table, measured on one BLAS thread."""
     session.install("-e.", *group("bench"))
     session.run("python", "tests/benchmarks/run.py", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
+def trial(session: nox.Session) -> None:
+    """Try `check_gradient` on a thousand gradients that are right and a thousand that are not."""
+    session.install("-e.")
+    session.run("python", "tests/benchmarks/gradient_checks.py", *session.posargs, env=ONE_THREAD)

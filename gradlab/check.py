@@ -178,7 +178,7 @@ class _Probe:
 
     @property
     def is_blurred(self) -> bool:
-        return not self.error_bar <= self.ordinary / 2
+        return not self.error_bar <= self.ordinary / 2 or self.error_bar == math.inf
 
     def per(self, unit: float) -> _Probe:
         """Return the same, along a direction whose length is divided by `unit`."""
@@ -205,9 +205,11 @@ class _Probe:
             return f"f(x) is {ladder.centre}"
         if ladder.spread:
             return f"f is not deterministic: two calls at x differ by {ladder.spread:.1e}"
+        if ladder.gap:
+            return f"coarse and fine steps see slopes that differ by {ladder.gap:.1e}"
         if ladder.kink:
             return f"f has a kink at x: its slope jumps by {ladder.kink:.1e}"
-        if self.error_bar == math.inf:
+        if ladder.error == math.inf:
             return "no difference of f can be trusted: not finite beside x, or noise alone"
         return f"round-off hides the answer: {self.compared()}"
 
@@ -223,7 +225,7 @@ class _Check:
         self.x = real_leaves(x)
         self.xp = namespace(*self.x)
         self.build = tree.flatten(x)[1]
-        self.sizes = [math.prod(leaf.shape) for leaf in self.x]
+        self.sizes: list[int] = [math.prod(leaf.shape) for leaf in self.x]
         self.starts = list(accumulate(self.sizes, initial=0))[:-1]
         self.n = sum(self.sizes)
         self.scales = [self._scale(leaf) for leaf in self.x]
@@ -314,12 +316,13 @@ class _Check:
             for g, start, size in zip(leaves, self.starts, self.sizes, strict=True):
                 is_bad = ~self.xp.isfinite(self.xp.reshape(g, (-1,)))
                 if size and bool(self.xp.any(is_bad)):
-                    first: int = int(self.xp.argmax(self.xp.astype(is_bad, self.xp.int32)))
-                    return start + first
+                    return int(start + self.xp.argmax(self.xp.astype(is_bad, self.xp.int32)))
         return None
 
     def _report_nonfinite(self, i: int) -> CheckReport:
         probe = self._element(i)
+        scale = self.scales[self._leaf(i)]
+        probe = replace(probe, error_bar=probe.ladder.error / scale)
         why = f"the gradient is not finite at {self._named(i)}: {probe.compared()}"
         if probe.error_bar < math.inf:
             return self._report(i, probe, "failed", why)
@@ -377,7 +380,8 @@ class _Check:
     @cached_property
     def ordinary(self) -> float:
         """What an element contributes along its own scale, on average."""
-        return self._along(self.answers[0], self.ones)[1] / max(1, self.n)
+        _, size = self._along(self.answers[0], self.ones)
+        return size / max(1, self.n)
 
     def _leaf(self, i: int) -> int:
         return bisect_right(self.starts, i) - 1

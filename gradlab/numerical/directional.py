@@ -23,6 +23,7 @@ _LEVELS = 24  # about; the ratio of the ladder is a power of two, for exact disp
 _FINE = 6  # levels, the finest, that tell the noise
 _CONFIRMING = 3  # levels finer than the one that is believed
 _ORDERS = 5  # columns of Richardson's extrapolation
+_MARGIN = 3  # times the noise, is what it may do at worst
 _SIGNIFICANT = 8  # times its noise, and a difference is no noise
 _SAFETY = 2  # of the error bar
 
@@ -45,6 +46,8 @@ class Ladder:
         What a value of f is uncertain by, at each level.
     kink : float
         Right slope less left slope as t goes to 0, where that is not 0.
+    gap : float
+        What coarse and fine steps disagree by, where both are sure: one of them sees noise.
     value, error : float
         Slope at x along v, and its error bar; NaN and infinity where nothing can be said.
     swing : float
@@ -58,6 +61,7 @@ class Ladder:
     bends: list[float]
     noise: list[float]
     kink: float
+    gap: float
     value: float
     error: float
     swing: float
@@ -106,13 +110,16 @@ def climb(
     Notes
     -----
     Each entry of Richardson's table (extrapolation to t = 0 in powers of t**2) is given an error:
-    its distance to the entries it is made from and to the one before it in its column, plus
-    round-off, plus the distance to the slope of any finer level that round-off does not explain.
+    its distance to the entries it is made from, the last step in its column and, over the ratio,
+    the step before (two levels may agree by chance), plus
+    round-off, plus the distance to any finer entry of its column that round-off does not explain.
     The last keeps a coarse level from speaking for what it is too coarse to see. The smallest
-    error is believed. Round-off is eps of the coarsest precision in sight, of x, of f's dtype, or
-    of f's values, times f; plus the scatter of the finest levels; plus the difference of two
-    calls at x. Where f has different slopes to the right and to the left, half of what is
-    between them is added: what is inside is a subgradient.
+    error is believed. Round-off is eps of the coarsest precision in sight (of x, of f's dtype, of
+    f's values) times f; plus the scatter of the finest levels; plus the difference of two calls at
+    x. Two things widen the bar: where f has different slopes to the right and to the left, half of
+    what is between them, as what is inside is a subgradient; and where the coarse steps are just
+    as sure of another slope, and what parts them is below ``eps**(1/3)`` of f, their distance: it
+    may be round-off that looks smooth from near by, as in ``(1 - cos(x)) / x**2``.
 
     References
     ----------
@@ -165,16 +172,17 @@ def _judge(values: list[float], steps: list[float], ratio: int, eps: float) -> L
     slopes = [(a / 2 - b / 2) / t for t, a, b in levels]
     bends = [((a - centre) + (b - centre)) / t for t, a, b in levels]
     sizes = [max(abs(a), abs(b)) for _, a, b in levels]
-    scatter = _scatter(steps, slopes)
+    scatter = max(_scatter(steps, slopes), _scatter(steps, bends))
     noise = [eps * size + scatter + spread for size in sizes]
     variation = max((max(abs(a - centre), abs(b - centre)) for _, a, b in levels), default=0.0)
     kink = _kink(steps, bends, noise, ratio)
     swing = _swing(steps, slopes, bends, noise) if not kink else 0.0
-    value, error = math.nan, math.inf
+    value, error, gap = math.nan, math.inf, 0.0
     if len(levels) > _FINE and scatter + spread <= variation / _SIGNIFICANT:
-        value, error = _extrapolate(steps, slopes, noise, ratio)
-        error = _SAFETY * error + abs(kink) / 2
-    return Ladder(centre, spread, steps, slopes, bends, noise, kink, value, error, swing)
+        doubtful = eps ** (1 / 3) * max(sizes)
+        value, error, gap = _extrapolate(steps, slopes, noise, ratio, doubtful)
+        error = _SAFETY * error + abs(kink) / 2 + gap
+    return Ladder(centre, spread, steps, slopes, bends, noise, kink, gap, value, error, swing)
 
 
 def _scatter(steps: list[float], slopes: list[float]) -> float:
@@ -184,24 +192,36 @@ def _scatter(steps: list[float], slopes: list[float]) -> float:
 
 
 def _extrapolate(
-    steps: list[float], slopes: list[float], noise: list[float], ratio: int
-) -> tuple[float, float]:
-    """Slope at t = 0, and its error."""
-    best = math.nan, math.inf
-    above: list[float] = []
-    for k, (t, slope) in enumerate(zip(steps[:-_CONFIRMING], slopes, strict=False)):
+    steps: list[float], slopes: list[float], noise: list[float], ratio: int, doubtful: float
+) -> tuple[float, float, float]:
+    """Slope at t = 0, its error, and how far coarse and fine steps disagree beyond theirs."""
+    table: list[list[float]] = []
+    for slope in slopes:
         row = [slope]
-        for j, coarser in enumerate(above[:_ORDERS], start=1):
+        for j, coarser in enumerate(table[-1][:_ORDERS] if table else [], start=1):
             row.append(row[-1] + (row[-1] - coarser) / (ratio ** (2 * j) - 1))
-        finer = list(zip(steps[k + 1 :], slopes[k + 1 :], noise[k + 1 :], strict=True))
-        for j, (value, coarser) in enumerate(zip(row, above, strict=False)):
-            truncation = max(abs(value - coarser), abs(value - row[max(j - 1, 0)]))
-            unexplained = max(abs(d - value) - 3 * n / s for s, d, n in finer)
-            error = truncation + 3 * noise[k] / t + max(unexplained, 0.0)
-            if error < best[1]:
-                best = value, error
-        above = row
-    return best
+        table.append(row)
+    fine = coarse = math.nan, math.inf
+    for k in range(2, len(steps) - _CONFIRMING):
+        for j, first in enumerate(table[k - 2]):
+            second, value = table[k - 1][j], table[k][j]
+            truncation = max(
+                abs(value - second),
+                abs(second - first) / ratio,
+                abs(value - table[k][max(j - 1, 0)]),
+            )
+            off = [abs(row[j] - value) for row in table[k + 1 :]]
+            finer = list(zip(off, steps[k + 1 :], noise[k + 1 :], strict=True))
+            error = truncation + _MARGIN * noise[k] / steps[k]
+            unexplained = max(0.0, *(d - _MARGIN * n / t for d, t, n in finer))
+            if error + unexplained < fine[1]:
+                fine = value, error + unexplained
+            scatter = max(d * t for d, t, _ in finer)
+            error += _MARGIN * scatter / steps[k]
+            if scatter <= doubtful and error < coarse[1]:
+                coarse = value, error
+    gap = abs(fine[0] - coarse[0])
+    return *fine, gap if gap > fine[1] + coarse[1] else 0.0
 
 
 def _kink(steps: list[float], bends: list[float], noise: list[float], ratio: int) -> float:
