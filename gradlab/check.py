@@ -258,7 +258,7 @@ class _Check:
     def directions(self, rng: Generator, n_probes: int, *, has_order: bool) -> CheckReport:
         """Report on random directions, and on a wrong element where one of them disagrees."""
         vs = [self._direction(rng) for _ in range(n_probes)]
-        probes = [self._probe(v, self.n) for v in vs]
+        probes = _alike([self._probe(v, self.n) for v in vs])
         k = max(range(n_probes), key=lambda k: probes[k].excess)
         order = _order(probes) if has_order else None
         if probes[k].excess > 1:
@@ -397,6 +397,12 @@ class _Check:
     def _named(self, i: int) -> str:
         name, index = self._place(i)
         return f"`{name}{list(index)}`" if index else f"`{name}`"
+
+
+def _alike(probes: list[_Probe]) -> list[_Probe]:
+    """Probes of one bar, the widest of those that are finite: a narrow one may be luck."""
+    widest = max((p.error_bar for p in probes if p.error_bar < math.inf), default=math.inf)
+    return [replace(p, error_bar=max(p.error_bar, widest)) for p in probes]
 
 
 def _numbers(column: Array) -> list[float]:

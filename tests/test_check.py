@@ -333,7 +333,7 @@ def test_an_error_too_small_for_each_element_is_seen_in_their_sum():
 # The difference itself ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("dtype", "sharp"), [("float32", 1e-2), ("float64", 1e-9)])
 @pytest.mark.parametrize(
     ("f", "slope"),
     [
@@ -346,17 +346,16 @@ def test_an_error_too_small_for_each_element_is_seen_in_their_sum():
     ],
     ids=["sin", "exp", "power", "quotient", "tanh", "fast"],
 )
-def test_the_error_bar_of_a_slope_is_honest_and_sharp(f, slope, dtype):
-    eps = float(np.finfo(dtype).eps)
+def test_the_error_bar_of_a_slope_is_honest_and_sharp(f, slope, dtype, sharp):
     for x in np.linspace(0.1, 3.0, 30).astype(dtype):
         ladder = climb(lambda a: f(a[0]), list, [np.asarray(x)], [np.ones_like(np.asarray(x))])
         truth = float(slope(np.float64(x)))
         assert abs(ladder.value - truth) <= ladder.error
-        assert ladder.error <= 1e5 * eps * max(abs(truth), abs(float(f(x))))
+        assert ladder.error <= sharp * max(abs(truth), abs(float(f(x))))
 
 
 def test_the_trial_in_small_has_no_false_alarm_and_misses_nothing():
-    outcomes, failures = gradient_checks.trial(60, seed=1, largest=1000)
+    outcomes, failures = gradient_checks.trial(60, seed=1, largest=300)
     assert failures == []
     assert sum(n for outcome, n in outcomes.items() if outcome.startswith("correct")) == 60
     assert outcomes["correct: passed"] >= 50

@@ -23,9 +23,9 @@ _LEVELS = 24  # about; the ratio of the ladder is a power of two, for exact disp
 _FINE = 6  # levels, the finest, that tell the noise
 _CONFIRMING = 3  # levels finer than the one that is believed
 _ORDERS = 5  # columns of Richardson's extrapolation
-_MARGIN = 3  # times the noise, is what it may do at worst
+_MARGIN = 2  # times the noise, is what it may do at worst
 _SIGNIFICANT = 8  # times its noise, and a difference is no noise
-_SAFETY = 2  # of the error bar
+_SAFETY = 4  # of the error bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,7 @@ def climb(
     Notes
     -----
     Each entry of Richardson's table (extrapolation to t = 0 in powers of t**2) is given an error:
-    its distance to the entries it is made from, the last step in its column and, over the ratio,
-    the step before (two levels may agree by chance), plus
+    its distance to the entries it is made from, and the last two steps of its column, plus
     round-off, plus the distance to any finer entry of its column that round-off does not explain.
     The last keeps a coarse level from speaking for what it is too coarse to see. The smallest
     error is believed. Round-off is eps of the coarsest precision in sight (of x, of f's dtype, of
@@ -130,9 +129,10 @@ def climb(
     eps = max(float(xp.finfo(leaf.dtype).eps) for leaf in x)
     ratio, steps = _steps(eps)
 
+    lines = [(leaf, d, d != 0) for leaf, d in zip(x, v, strict=True)]
+
     def at(t: float) -> Any:
-        pairs = zip(x, v, strict=True)
-        return f(build([xp.where(d != 0, leaf + t * d, leaf) for leaf, d in pairs]))
+        return f(build([xp.where(moves, leaf + t * d, leaf) for leaf, d, moves in lines]))
 
     results = [at(0.0)]
     with nonfinite_expected():
@@ -207,7 +207,7 @@ def _extrapolate(
             second, value = table[k - 1][j], table[k][j]
             truncation = max(
                 abs(value - second),
-                abs(second - first) / ratio,
+                abs(second - first),
                 abs(value - table[k][max(j - 1, 0)]),
             )
             off = [abs(row[j] - value) for row in table[k + 1 :]]

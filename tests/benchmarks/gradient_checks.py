@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import gradlab as gl
-from gradlab.check import _Check
+from gradlab.check import _alike, _Check
 
 LARGEST = 100_000
 FULL_UP_TO = 30  # elements, for which the mode "full" is tried where directions see nothing
@@ -188,14 +188,12 @@ def directional_effect(case, wrong, seed):
     check = _Check(case.f, case.x)
     check.take(case.gradient)
     rng = gl.backend.random.Generator(seed)
+    vs = [check._direction(rng) for _ in range(8)]
     pairs = list(zip(gl.tree.leaves(wrong), gl.tree.leaves(case.gradient), strict=True))
     effects = []
-    for _ in range(8):
-        v = check._direction(rng)
-        moved = sum(
-            np.sum((np.asarray(a, "f8") - b) * d) for (a, b), d in zip(pairs, v, strict=True)
-        )
-        effects.append(abs(moved) / check._probe(v, check.n).error_bar)
+    for v, probe in zip(vs, _alike([check._probe(v, check.n) for v in vs]), strict=True):
+        terms = [(np.asarray(a, "f8") - b) * d for (a, b), d in zip(pairs, v, strict=True)]
+        effects.append(abs(sum(map(np.sum, terms))) / probe.error_bar)
     return max(effects)
 
 
