@@ -40,7 +40,8 @@ class CheckReport:
     message : str
         Why.
     max_abs_err, error_bar : float
-        ``|given - numerical|`` where it is largest beside its error bar, and that bar.
+        ``|given - numerical|`` where it is largest beside its error bar, and that bar (of random
+        directions, which are alike, the widest of their bars: a narrow one may be luck).
     worst : (str, tuple of int) or None
         Leaf and index of a wrong element; in mode "full", of the worst one in any case.
     given, numerical : float
