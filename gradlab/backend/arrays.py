@@ -210,17 +210,6 @@ def to_numpy(x: Any) -> np.ndarray[Any, Any]:
     return np.asarray(x)
 
 
-def nonfinite_expected() -> AbstractContextManager[Any]:
-    """Block where leaving a function's domain is meant, too: NumPy warns of no NaN or infinity.
-
-    Returns
-    -------
-    context manager
-        As from `overflow_expected`.
-    """
-    return np.errstate(over="ignore", divide="ignore", invalid="ignore")
-
-
 def overflow_expected() -> AbstractContextManager[Any]:
     """Block whose overflow to infinity is meant: NumPy does not warn of it; no other library does.
 
@@ -230,11 +219,6 @@ def overflow_expected() -> AbstractContextManager[Any]:
         For this thread and task alone; costs less than a microsecond.
     """
     return np.errstate(over="ignore")
-
-
-def nonfinite_expected() -> AbstractContextManager[Any]:
-    """Block whose infinities and NaN are looked at afterwards: NumPy does not warn of them."""
-    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 def synchronize() -> None:
