@@ -221,6 +221,17 @@ def overflow_expected() -> AbstractContextManager[Any]:
     return np.errstate(over="ignore")
 
 
+def nonfinite_expected() -> AbstractContextManager[Any]:
+    """Block whose infinities and NaN are looked at afterwards: NumPy does not warn of them.
+
+    Returns
+    -------
+    context manager
+        As from `overflow_expected`.
+    """
+    return np.errstate(over="ignore", divide="ignore", invalid="ignore")
+
+
 def synchronize() -> None:
     """Wait until the selected backend has finished all work given to it."""
     load(get_backend().name).synchronize()
