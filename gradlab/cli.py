@@ -123,7 +123,7 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         "--gradient",
         choices=["autodiff", "numerical"],
         default="autodiff",
-        help="exact, or by central differences (about six seconds an epoch)",
+        help="exact, or by central differences (a fraction of a second an epoch)",
     )
     parser.add_argument(
         "--validation",
