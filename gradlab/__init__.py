@@ -2,7 +2,7 @@
 
 import numpy as _  # noqa: F401, ICN001, TID251  (first: from deep inside it takes 10 ms longer)
 
-from gradlab import autodiff, backend, check, data, nn, numerical, optimizers, store, training, tree
+from gradlab import autodiff, backend, check, data, nn, numerical, optimizers, training, tree
 from gradlab.autodiff import grad, value_and_grad
 from gradlab.backend import (
     asarray,
@@ -41,7 +41,6 @@ __all__ = [
     "numerical_gradient",
     "optimizers",
     "set_backend",
-    "store",
     "synchronize",
     "to_numpy",
     "training",

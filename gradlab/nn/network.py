@@ -13,7 +13,6 @@ from numbers import Real
 from os import PathLike
 from typing import Any, Self
 
-from gradlab import store
 from gradlab.backend import Array, asarray, namespace, use_backend
 from gradlab.backend.random import Generator, as_generator
 from gradlab.nn.checks import positive_int, real_targets, samples, targets
@@ -160,6 +159,8 @@ class Network:
             "seed": self.seed,
             "params": self.params,
         }
+        from gradlab import store  # noqa: PLC0415  (what it imports: not at `import gradlab`)
+
         store.save(path, state)
 
     @classmethod
@@ -183,6 +184,8 @@ class Network:
         OSError
             If it cannot be read.
         """
+        from gradlab import store  # noqa: PLC0415  (what it imports: not at `import gradlab`)
+
         state = store.load(path)
         kind = state.get("kind") if isinstance(state, dict) else None
         if kind != "network":

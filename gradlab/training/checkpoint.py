@@ -7,11 +7,10 @@ only where it would have gone there by itself: with the same data, batches and s
 from __future__ import annotations
 
 from os import PathLike
-from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from gradlab import store, tree
+from gradlab import tree
 from gradlab.backend import Array, asarray_like, is_array
 from gradlab.training.history import PER_EPOCH, History
 
@@ -52,6 +51,8 @@ class Checkpoint:
     """
 
     def __init__(self, path: str | PathLike[str], settings: dict[str, Any]) -> None:
+        from pathlib import Path  # noqa: PLC0415  (not at `import gradlab`)
+
         self.path = Path(path)
         if not self.path.parent.is_dir():
             msg = f"`checkpoint` must be in a folder that exists: got {str(path)!r}"
@@ -78,6 +79,8 @@ class Checkpoint:
             "history": {"train_loss_list": history.train_loss_list[: mark.steps], **lists},
             "best": best and best._asdict(),
         }
+        from gradlab import store  # noqa: PLC0415  (what it imports: not at `import gradlab`)
+
         store.save(self.path, state)
         self._written, self._end = mark, perf_counter()
         self._cost = self._end - start
@@ -97,6 +100,8 @@ class Checkpoint:
         ValueError
             If the file is damaged, or of another training.
         """
+        from gradlab import store  # noqa: PLC0415  (what it imports: not at `import gradlab`)
+
         saved = store.load(self.path)
         if not (isinstance(saved, dict) and saved.get("kind") == "training"):
             msg = f"{self.path}: expected a checkpoint of a training, got something else"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass, field
 from os import PathLike
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 __all__ = ["PER_EPOCH", "History", "StopReason"]
@@ -66,6 +64,9 @@ class History:
         OSError
             If the file cannot be written.
         """
+        import csv  # noqa: PLC0415  (not at `import gradlab`, nor the next)
+        from pathlib import Path  # noqa: PLC0415
+
         names = [name for name in PER_EPOCH if getattr(self, name)]
         with Path(path).open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
