@@ -22,12 +22,12 @@ __all__ = ["conj", "is_complex_dtype", "is_inexact_dtype", "ratio"]
 
 def is_complex_dtype(dtype: Any) -> bool:
     """Whether a dtype of any library is complex; its name says so everywhere."""
-    return _is_complex(type(dtype), dtype)  # type: ignore[arg-type]  # mypy: do types hash?
+    return _is_complex(dtype.__class__, dtype)
 
 
 def is_inexact_dtype(dtype: Any) -> bool:
     """Whether a dtype of any library is real or complex floating."""
-    return _is_inexact(type(dtype), dtype)  # type: ignore[arg-type]
+    return _is_inexact(dtype.__class__, dtype)
 
 
 @cache

@@ -241,7 +241,8 @@ def _value_and_gradient(
         return real_result(xp, run(f, build, list(points)), leaves[0])
 
     value = evaluate(repeat(xp, leaf, 1) for leaf in leaves)[0, ...]
-    slopes, ignored = [], []
+    slopes: list[Array] = []
+    everything: list[Array] = []
     for i, (leaf, rule) in enumerate(zip(leaves, rules, strict=True)):
         stencil = rule.stencil(leaf, max(eps_of(xp, leaf.dtype), eps_of(xp, value.dtype)))
         columns = []
@@ -255,15 +256,27 @@ def _value_and_gradient(
             ]
             empty = xp.reshape(leaf, (-1,))
             columns.append(xp.reshape(xp.concat(column) if column else empty, leaf.shape))
-        ignored += [xp.all(column == value) for column in columns if math.prod(leaf.shape)]
+        everything += columns
         slopes.append(xp.asarray(stencil.slope(tuple(columns), value), dtype=leaf.dtype))
-    if ignored and bool(xp.all(xp.stack(ignored))):
+    if _all_zero(xp, slopes) and _all_equal(xp, everything, value):
         msg = (
             "`f` returned the same value at every perturbed point: does it ignore its argument? "
             "Compute the result from the array that `f` is given, not from another variable"
         )
         warnings.warn(msg, ConstantFunctionWarning, stacklevel=3)
     return value, build(slopes)
+
+
+def _all_zero(xp: Namespace, slopes: list[Array]) -> bool:
+    """Whether no slope is anything but 0: a reason to look at the values themselves."""
+    some = [xp.any(slope != 0) for slope in slopes if math.prod(slope.shape)]
+    if not some:
+        return False
+    return not bool(some[0] if len(some) == 1 else xp.any(xp.stack(some)))
+
+
+def _all_equal(xp: Namespace, columns: list[Array], value: Array) -> bool:
+    return bool(xp.all(xp.stack([xp.all(c == value) for c in columns if math.prod(c.shape)])))
 
 
 def chunks(xp: Namespace, x: Array, point: Array, rows: int) -> Iterator[Array]:
