@@ -1,0 +1,339 @@
+"""The slope at a point, with its error bar, from samples of f on a ladder of steps beside it.
+
+A *ladder* is a stack of steps, axis 0; every element of x, axis 1, has its own. First a survey,
+from beyond the scale of x down to its last digits: Richardson's tableau tells at which scale f is
+smooth, and where no extrapolation makes neighbours agree, what is left of them is f's noise. Then
+a zoom: differences of order up to 16 over the multiples 1 to 8 of steps an octave apart, which
+share most of their samples. Whatever was tried, the least error bar is kept, element by element.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from gradlab.backend import Array, Namespace, asarray_like, namespace
+
+__all__ = [
+    "Choice",
+    "Ladder",
+    "best_of_survey",
+    "best_of_zoom",
+    "larger",
+    "noise_levels",
+    "sample",
+    "survey_steps",
+    "zoom_steps",
+]
+
+Kind = Literal["central", "forward", "backward"]
+KINDS: tuple[Kind, ...] = ("central", "forward", "backward")
+
+_SURVEY = 24  # rungs
+_LARGEST = 3.0  # log2 of the first of them in units of max(|x|, 1)
+_OWN_SCALE = -16.0  # log2(|x|) below which half of the rungs are of the scale 1, half of that of x
+_COLUMNS = 5  # of the survey's tableau
+_OCTAVES = range(-6, 2)  # of the zoom's steps, in units of the survey's reach
+_MULTIPLES = 8  # of each, and half the order of the central difference over them
+_RESOLVED = 1e-3  # bar in units of the slope, below which a slope of small steps counts as found
+# Bars in units of what is estimated. Chosen on other points than the tests': of 5,000 some 99.9 %
+# were covered, half the bars less than 30 errors wide.
+_OF_SEEN, _OF_SPREAD, _OF_TRUNCATION = 3.0, 1.0, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """Samples of f above and below x, NaN where there is none, and f at x; rungs on axis 0."""
+
+    steps: Array
+    above: Array
+    below: Array
+    value: Array
+
+    def slopes(self, kind: Kind) -> Array:
+        """Differences of lowest order."""
+        if kind == "central":
+            return (self.above - self.below) / (2 * self.steps)
+        if kind == "forward":
+            return (self.above - self.value) / self.steps
+        return (self.value - self.below) / self.steps
+
+    @property
+    def size(self) -> Array:
+        r"""Largest \|f\| on each rung and at x."""
+        xp = namespace(self.steps)
+        size = larger(xp, finite_or(xp, xp.abs(self.above), 0.0), xp.abs(self.value))
+        return larger(xp, finite_or(xp, xp.abs(self.below), 0.0), size)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Slopes, their bars, the smallest and largest steps in them, and the noise of f assumed."""
+
+    value: Array
+    error: Array
+    step: Array
+    reach: Array
+    noise: Array
+
+    def where(self, preferred: Array, other: Choice) -> Choice:
+        """`other` where it is preferred."""
+        xp = namespace(self.value)
+        names = ("value", "error", "step", "reach", "noise")
+        return Choice(
+            *(xp.where(preferred, getattr(other, name), getattr(self, name)) for name in names)
+        )
+
+
+def sample(f: Callable[[Array], Array], x: Array, steps: Array, value: Array) -> Ladder:
+    """Values of f at x + h and x - h for every rung h, as x's digits allow."""
+    xp = namespace(x)
+    negative = x < 0
+    outward = xp.where(negative, -xp.ones_like(x), xp.ones_like(x))
+    taken, above, below = [], [], []
+    steps = xp.astype(steps, x.dtype, copy=False)
+    for k in range(steps.shape[0]):
+        # The point farther from 0 has fewer digits: the step that it takes is taken on both sides.
+        far = x + outward * steps[k, :]
+        step = xp.abs(far - x)
+        near = x - outward * step
+        farther, nearer = (
+            xp.where(xp.isfinite(point), finite_or(xp, f(point), math.nan), math.nan)
+            for point in (far, near)
+        )
+        taken.append(xp.astype(step, farther.dtype))
+        above.append(xp.where(negative, nearer, farther))
+        below.append(xp.where(negative, farther, nearer))
+    return Ladder(*(xp.stack(rungs) for rungs in (taken, above, below)), value)
+
+
+def survey_steps(x: Array) -> Array:
+    """Steps for a first look, from beyond the scale of x down to its last digits."""
+    xp = namespace(x)
+    digits = -math.log2(float(xp.finfo(x.dtype).eps)) - 4.0
+    is_zero = xp.abs(x) < float(xp.finfo(x.dtype).smallest_normal)
+    exponent = xp.where(is_zero, _OWN_SCALE, xp.log2(xp.abs(xp.where(is_zero, 1.0, x))))
+    top = xp.where(exponent > 0, exponent, 0.0) + _LARGEST
+    bottom, near = exponent - digits, exponent + 2.0
+    gap = xp.where(near + 4.0 > -digits, near + 4.0, -digits)
+    half = _SURVEY // 2
+    rungs = []
+    for k in range(_SURVEY):
+        even = top + (bottom - top) * (k / (_SURVEY - 1))
+        of_one = top + (gap - top) * (k / (half - 1))
+        own = near + (bottom - near) * ((k - half) / (half - 1))
+        rungs.append(xp.where(exponent < _OWN_SCALE, of_one if k < half else own, even))
+    return 2.0 ** xp.stack(rungs)
+
+
+def _tableau(slopes: Array, steps: Array, power: int, columns: int) -> list[Array]:
+    """Richardson's tableau of differences whose errors are powers of h**power.
+
+    Column j has the rungs from j on: its entry for rung k is made of rungs k - j to k.
+    """
+    table = [slopes]
+    for j in range(1, columns):
+        last = table[-1]
+        ratio = (steps[:-j, :] / steps[j:, :]) ** power
+        table.append(last[1:, :] + (last[1:, :] - last[:-1, :]) / (ratio - 1.0))
+    return table
+
+
+def noise_levels(ladder: Ladder) -> Array:
+    """Absolute error of f's values that each rung shows, at the most.
+
+    A slope that no order of extrapolation makes agree with that of the next rung is off by
+    noise / h. Where steps are large it may be truncation.
+    """
+    xp = namespace(ladder.steps)
+    columns = _tableau(ladder.slopes("central"), ladder.steps, 2, _COLUMNS - 1)
+    spreads = xp.full_like(ladder.steps[1:, :], math.inf)
+    for column in columns:
+        spread = finite_or(xp, xp.abs(column[1:, :] - column[:-1, :]), math.inf)
+        missing = xp.full_like(spreads[: spreads.shape[0] - spread.shape[0], :], math.inf)
+        spread = xp.concat([missing, spread])
+        spreads = xp.where(spread < spreads, spread, spreads)
+    levels = finite_or(xp, spreads * ladder.steps[1:, :], 0.0)
+    return xp.concat([levels, xp.zeros_like(levels[:1, :])])
+
+
+def best_of_survey(ladder: Ladder, levels: Array, eps: Array) -> dict[Kind, Choice]:
+    """For each kind of difference the entry of its tableau that is to be believed."""
+    xp = namespace(ladder.steps)
+    noise = larger(xp, _of_smaller_steps(xp, levels), ladder.size * eps)
+    return {kind: _best_of_tableau(xp, ladder, levels, noise, kind) for kind in KINDS}
+
+
+def _best_of_tableau(
+    xp: Namespace, ladder: Ladder, levels: Array, noise: Array, kind: Kind
+) -> Choice:
+    large = small = _nothing(ladder.steps[-1, :])
+    least = large.error
+    table = _tableau(ladder.slopes(kind), ladder.steps, 2 if kind == "central" else 1, _COLUMNS)
+    for j in range(1, _COLUMNS):
+        entry, finer, coarser = table[j], table[j - 1][1:, :], table[j - 1][:-1, :]
+        truncation = larger(xp, xp.abs(entry - finer), xp.abs(entry - coarser))
+        steps, level = ladder.steps[j:, :], noise[j:, :]
+        error = finite_or(xp, 2.0 * truncation + 4.0 * level / steps, math.inf)
+        entries = Choice(entry, error, steps, ladder.steps[:-j, :], level)
+        choice, score = _pick(xp, entries, error)
+        large = large.where(score < large.error, choice)
+        share = xp.where(error < _RESOLVED * xp.abs(entry), error / xp.abs(entry), math.inf)
+        choice, score = _pick(xp, entries, share)
+        small = small.where(score < least, choice)
+        least = xp.where(score < least, score, least)
+    return large.where(_is_structure(xp, ladder, levels, large, small), small)
+
+
+def _is_structure(
+    xp: Namespace, ladder: Ladder, levels: Array, large: Choice, small: Choice
+) -> Array:
+    """Whether the well-resolved slope of small steps is f's own, though large ones have less bar.
+
+    They differ either by noise, which then is there on most of the rungs between, or because f
+    has a scale of its own at small steps, as sqrt has beside 0.
+    """
+    differ = xp.abs(large.value - small.value) > large.error + small.error
+    between = (ladder.steps > small.reach) & (ladder.steps < large.step)
+    noisy = between & (levels > 0.01 * large.noise)
+    count = xp.sum(xp.astype(between, levels.dtype), axis=0)
+    noisy_count = xp.sum(xp.astype(noisy, levels.dtype), axis=0)
+    return differ & (small.reach < large.step) & (2.0 * noisy_count < count)
+
+
+def zoom_steps(reach: Array) -> Array:
+    """Multiples of powers of two, which x's digits hold exactly, about the survey's reach."""
+    xp = namespace(reach)
+    unit = 2.0 ** xp.floor(xp.log2(reach))
+    return xp.stack([unit * factor for factor in _factors()])
+
+
+@functools.cache
+def _factors() -> tuple[float, ...]:
+    return tuple(sorted({i * 2.0**q for q in _OCTAVES for i in range(1, _MULTIPLES + 1)}))
+
+
+@functools.cache
+def _stencils(kind: Kind) -> tuple[list[list[float]], list[float], list[float]]:
+    """Weights of slopes over the zoom's rungs, a row for each octave and number m of multiples.
+
+    With each row goes the norm of its weights of f, for a unit step, and that of their difference
+    from those with m - 1: by their ratio noise shows in the difference of the two slopes.
+    """
+    factors = _factors()
+    rows, norms, differences = [], [], []
+    for q in _OCTAVES:
+        before = [0.0] * len(factors)
+        for m in range(1, _MULTIPLES + 1):
+            row = [0.0] * len(factors)
+            for i in range(1, m + 1):
+                row[factors.index(i * 2.0**q)] = _weight(kind, m, i)
+            changes = [a - b for a, b in zip(row, before, strict=True)]
+            rows.append(row)
+            norms.append(math.hypot(*(w / h for w, h in zip(row, factors, strict=True))))
+            differences.append(math.hypot(*(w / h for w, h in zip(changes, factors, strict=True))))
+            before = row
+    return rows, norms, differences
+
+
+def _weight(kind: Kind, m: int, i: int) -> float:
+    """Weight of the slope over i steps in the difference of highest order over 1 to m of them."""
+    sign = -1.0 if i % 2 == 0 else 1.0
+    if kind == "central":
+        product = math.factorial(m - i) * math.factorial(m + i)
+        return sign * 2.0 * math.factorial(m) ** 2 / product
+    return sign * math.comb(m, i)
+
+
+def best_of_zoom(ladder: Ladder, best: Choice, eps: Array) -> Choice:
+    """Least bar among differences of high order, or `best` where none has less.
+
+    From small steps to large: a larger step is taken only where its slope agrees with that before.
+    """
+    for kind in KINDS:
+        best = _best_of_stencils(ladder, best, eps, kind)
+    return best
+
+
+def _best_of_stencils(ladder: Ladder, best: Choice, eps: Array, kind: Kind) -> Choice:
+    xp = namespace(ladder.steps)
+    rows, norms, differences = _stencils(kind)
+    unit = ladder.steps[_factors().index(1.0), :]
+    seen = best.noise
+    weights = xp.astype(asarray_like(rows, ladder.steps), ladder.steps.dtype)
+    slopes = ladder.slopes(kind)
+    usable = xp.isfinite(slopes)
+    used = xp.astype(weights != 0, weights.dtype)
+    missing = xp.matmul(used, xp.astype(~usable, weights.dtype))
+    values = xp.matmul(weights, xp.where(usable, slopes, 0.0))
+    values = xp.where(missing > 0, math.nan, values)
+    rounding = xp.matmul(xp.abs(weights), ladder.size * eps / ladder.steps)
+    spreads: dict[int, Array] = {}
+    for number, q in enumerate(_OCTAVES):
+        for m in range(3, _MULTIPLES + 1):
+            r = number * _MULTIPLES + m - 1
+            value = values[r, :]
+            last = xp.abs(value - values[r - 1, :])
+            before = xp.abs(values[r - 1, :] - values[r - 2, :])
+            spread = norms[r] * larger(xp, last / differences[r], before / differences[r - 1])
+            smaller = spreads.get(m, spread)
+            spreads[m] = spread
+            spread = xp.where(smaller < spread, smaller, spread)
+            level = _OF_SEEN * norms[r] * seen / unit
+            level = xp.where(level < 5.0 * spread, level, 5.0 * spread)
+            error = (
+                _truncation(xp, last, before)
+                + _OF_SPREAD * spread
+                + larger(xp, rounding[r, :], level)
+            )
+            error = finite_or(xp, error, math.inf)
+            agrees = xp.abs(value - best.value) <= error + best.error
+            step = unit * 2.0**q
+            choice = Choice(value, error, step, m * step, seen)
+            best = best.where((error < best.error) & agrees, choice)
+    return best
+
+
+def _truncation(xp: Namespace, last: Array, before: Array) -> Array:
+    """What a slope lacks of the limit, if the changes from order to order go on shrinking."""
+    ratio = xp.where(last < before, last / xp.where(before > 0, before, 1.0), 1.0)
+    ratio = xp.where(ratio > 0.1, ratio, 0.1)  # noqa: PLR2004
+    return _OF_TRUNCATION * larger(xp, last * ratio, 0.01 * before)
+
+
+def _pick(xp: Namespace, stack: Choice, score: Array) -> tuple[Choice, Array]:
+    """Entry of the least score along axis 0, and that score."""
+    best = xp.argmin(score, axis=0)
+    rungs = xp.arange(score.shape[0], device=score.device)
+    chosen = rungs[:, None] == best[None, :]
+    fields = (stack.value, stack.error, stack.step, stack.reach, stack.noise)
+    choice = Choice(*(xp.sum(xp.where(chosen, field, 0.0), axis=0) for field in fields))
+    return choice, xp.min(score, axis=0)
+
+
+def _nothing(like: Array) -> Choice:
+    """No slope: NaN within an infinite bar."""
+    xp = namespace(like)
+    nan, infinite = xp.full_like(like, math.nan), xp.full_like(like, math.inf)
+    return Choice(nan, infinite, like, like, xp.zeros_like(like))
+
+
+def _of_smaller_steps(xp: Namespace, levels: Array) -> Array:
+    """Largest of each rung's and those of smaller steps: noise does not lessen as steps grow."""
+    rungs = [levels[-1, :]]
+    for k in range(levels.shape[0] - 2, -1, -1):
+        rungs.append(larger(xp, levels[k, :], rungs[-1]))
+    return xp.stack(rungs[::-1])
+
+
+def finite_or(xp: Namespace, x: Array, instead: float) -> Array:
+    """`x`, and `instead` where it is not finite."""
+    return xp.where(xp.isfinite(x), x, instead)
+
+
+def larger(xp: Namespace, a: Array, b: Array) -> Array:
+    """Larger of two, element by element; a NaN in `b` loses."""
+    return xp.where(b > a, b, a)
