@@ -21,9 +21,9 @@ from gradlab.numerical.differences import chunk_rows, chunks, eps_of, repeat
 from gradlab.numerical.extrapolation import (
     Choice,
     Ladder,
+    Survey,
     best_of_survey,
     best_of_zoom,
-    noise_levels,
     sample,
     survey_steps,
     zoom_steps,
@@ -37,6 +37,9 @@ _DIVERGING, _GROWTH = 8, 0.25
 _BEYOND_NOISE = 64.0  # in units of rounding, of a change of f that is none of it
 _FLAT = 1e-3  # change of a slope, in units of |f| / h, where f looks flat
 _PLATEAU = 3  # neighbouring rungs that make a plateau
+_WILD = 0.03  # change of f over the smallest steps, in units of that over the largest
+_SAFETY = 2.0  # bars that the truth is to lie within, of those by which a difference was chosen
+_TOLD = 0.05  # noise in units of a gap, below which the gap is there
 
 
 class Status(IntEnum):
@@ -118,7 +121,7 @@ def derivative_and_error(f: Callable[[Array], Array], x: Array, /) -> Derivative
     Notes
     -----
     For a smooth f the error is a few times eps, in units of the derivative or of \\|f / x\\|, and
-    the bar some 20 times that; memory for about 300 arrays like `x` is used. The bar is an
+    the bar some 50 times that; memory for about 300 arrays like `x` is used. The bar is an
     estimate: no finite number of samples can bound a derivative.
 
     References
@@ -252,23 +255,24 @@ def _measure(
     value, again = (xp.astype(v, dtype, copy=False) for v in (value, again))
     survey = sample(evaluate, x, survey_steps(x), value)
     eps = xp.where(_is_single(xp, survey), max(2.0**-23, coarsest), coarsest)
-    levels = noise_levels(survey)
-    sides = best_of_survey(survey, levels, eps)
-    best = sides["central"]
-    for kind in ("forward", "backward"):
-        best = best.where(sides[kind].error < best.error, sides[kind])
-    zoom = sample(evaluate, x, zoom_steps(best.reach), value)
-    best = best_of_zoom(zoom, best, eps)
-    error = best.error + eps_of(xp, x.dtype) * xp.abs(best.value)  # of rounding the value itself
-    gap = xp.abs(sides["forward"].value - sides["backward"].value)
-    kink = gap > 2.0 * (sides["forward"].error + sides["backward"].error)
-    endless = _diverges(xp, survey, "forward", eps) | _diverges(xp, survey, "backward", eps)
-    error = xp.where(kink & (0.5 * gap > error), 0.5 * gap, error)
+    found = best_of_survey(survey, eps)
+    zoom = sample(evaluate, x, zoom_steps(found.best.reach, survey.steps[0, :]), value)
+    best = best_of_zoom(zoom, found.best, eps)
+    error = _SAFETY * best.error + eps_of(xp, x.dtype) * xp.abs(
+        best.value
+    )  # of rounding the value itself
+    kink, half_gap = _has_kink(xp, survey, found)
+    endless = (
+        _diverges(xp, survey, "forward", eps)
+        | _diverges(xp, survey, "backward", eps)
+        | _is_wild(xp, survey)
+    )
+    error = xp.where(kink & (half_gap > error), half_gap, error)
     error = xp.where(endless, math.inf, error)
     differ = (value != again) & ~(xp.isnan(value) & xp.isnan(again))
     status = xp.zeros(x.shape, dtype=xp.int64, device=x.device)
     for where, code in (
-        (_has_plateau(xp, survey, levels, best), Status.AMBIGUOUS),
+        (_has_plateau(xp, survey, found.levels, best), Status.AMBIGUOUS),
         (kink | endless, Status.NONSMOOTH),
         (xp.isnan(best.value), Status.NONFINITE),
         (differ, Status.NONDETERMINISTIC),
@@ -284,10 +288,32 @@ def _is_single(xp: Namespace, ladder: Ladder) -> Array:
     if ladder.value.dtype == xp.float32:
         return xp.zeros_like(ladder.value) > 0
     single = [
-        xp.all((xp.astype(xp.astype(side, xp.float32), side.dtype) == side) | xp.isnan(side), axis=0)
+        xp.all(
+            (xp.astype(xp.astype(side, xp.float32), side.dtype) == side) | xp.isnan(side), axis=0
+        )
         for side in (ladder.above, ladder.below)
     ]
     return single[0] & single[1]
+
+
+def _has_kink(xp: Namespace, ladder: Ladder, found: Survey) -> tuple[Array, Array]:
+    """Whether the slopes to both sides differ down to the smallest steps, and half their gap."""
+    above, below = found.forward, found.backward
+    gap = xp.abs(above.value - below.value)
+    gaps = xp.abs(ladder.slopes("forward") - ladder.slopes("backward"))
+    told = (found.noise < _TOLD * gap * ladder.steps) & (ladder.steps <= above.step)
+    told = told & (ladder.steps <= below.step)
+    stays = xp.all(~told | (gaps > 0.5 * gap), axis=0)
+    count = xp.sum(xp.astype(told, xp.int64), axis=0)
+    return stays & (count >= _PLATEAU) & (gap > 2.0 * (above.error + below.error)), 0.5 * gap
+
+
+def _is_wild(xp: Namespace, ladder: Ladder) -> Array:
+    """Whether the smallest steps change f about as much as the largest: it is not sampled."""
+    changes = xp.stack([side - ladder.value for side in (ladder.above, ladder.below)])
+    changes = xp.where(xp.isfinite(changes), xp.abs(changes), 0.0)
+    least = xp.min(xp.max(changes[:, -_PLATEAU:, :], axis=0), axis=0)
+    return least > _WILD * xp.max(changes, axis=(0, 1))
 
 
 def _diverges(xp: Namespace, ladder: Ladder, kind: Any, eps: Array) -> Array:

@@ -20,6 +20,7 @@ from gradlab.backend import Array, Namespace, asarray_like, namespace
 __all__ = [
     "Choice",
     "Ladder",
+    "Survey",
     "best_of_survey",
     "best_of_zoom",
     "larger",
@@ -35,13 +36,23 @@ KINDS: tuple[Kind, ...] = ("central", "forward", "backward")
 _SURVEY = 24  # rungs
 _LARGEST = 3.0  # log2 of the first of them in units of max(|x|, 1)
 _OWN_SCALE = -16.0  # log2(|x|) below which half of the rungs are of the scale 1, half of that of x
+_LAST = 3  # rungs, of steps so small that their differences tell of noise alone
 _COLUMNS = 5  # of the survey's tableau
+_RESOLVED = 0.05  # bar in units of the slope, below which a slope of small steps counts as found
+_ONE_SIDED = 10.0  # times less its bar must be: a one-sided tableau converges slowly
+
 _OCTAVES = range(-6, 2)  # of the zoom's steps, in units of the survey's reach
 _MULTIPLES = 8  # of each, and half the order of the central difference over them
-_RESOLVED = 1e-3  # bar in units of the slope, below which a slope of small steps counts as found
-# Bars in units of what is estimated. Chosen on other points than the tests': of 5,000 some 99.9 %
-# were covered, half the bars less than 30 errors wide.
-_OF_SEEN, _OF_SPREAD, _OF_TRUNCATION = 3.0, 1.0, 2.0
+_LEAST = 3  # of them that make a slope
+_POOLED = (6, 7, 8)  # of them, whose last changes tell of noise
+
+# What is estimated, in units of its standard deviation or most likely value: a bar covers about
+# two of these in noise, and grows where the orders converge slowly. Found on other points than
+# the tests', where twice such bars held all of 1,000 errors and were 50 times as large.
+_OF_SEEN, _OF_SPREAD, _OF_ROUNDING, _OF_TRUNCATION = 3.0, 1.0, 1.0, 2.0
+_NO_MORE = 8.0  # spreads that the noise seen by the survey may be: f may be calmer farther from x
+_CHANCE = 0.05  # of the change before, by which the last may be too small by chance
+_FASTEST, _SLOWEST = 0.1, 0.9  # ratio by which changes from order to order may be taken to shrink
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,18 +171,40 @@ def noise_levels(ladder: Ladder) -> Array:
     return xp.concat([levels, xp.zeros_like(levels[:1, :])])
 
 
-def best_of_survey(ladder: Ladder, levels: Array, eps: Array) -> dict[Kind, Choice]:
-    """For each kind of difference the entry of its tableau that is to be believed."""
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What the first look found: the best of all differences, and of those to either side."""
+
+    best: Choice
+    forward: Choice
+    backward: Choice
+    levels: Array
+    noise: Array
+
+
+def best_of_survey(ladder: Ladder, eps: Array) -> Survey:
+    """Entries of the tableaux that are to be believed."""
     xp = namespace(ladder.steps)
+    levels = noise_levels(ladder)
     noise = larger(xp, _of_smaller_steps(xp, levels), ladder.size * eps)
-    return {kind: _best_of_tableau(xp, ladder, levels, noise, kind) for kind in KINDS}
+    found = [_best_of_tableau(xp, ladder, noise, kind) for kind in KINDS]
+    large, small = found[0]
+    for other_large, other_small in found[1:]:
+        large = large.where(_ONE_SIDED * other_large.error < large.error, other_large)
+        better = _ONE_SIDED * _share(xp, other_small) < _share(xp, small)
+        small = small.where(better, other_small)
+    best, forward, backward = (
+        pair[0].where(_is_structure(xp, ladder, levels, *pair), pair[1])
+        for pair in ((large, small), found[1], found[2])
+    )
+    return Survey(best, forward, backward, levels, noise)
 
 
 def _best_of_tableau(
-    xp: Namespace, ladder: Ladder, levels: Array, noise: Array, kind: Kind
-) -> Choice:
+    xp: Namespace, ladder: Ladder, noise: Array, kind: Kind
+) -> tuple[Choice, Choice]:
+    """Entries with the least bar, and with the least in units of the slope."""
     large = small = _nothing(ladder.steps[-1, :])
-    least = large.error
     table = _tableau(ladder.slopes(kind), ladder.steps, 2 if kind == "central" else 1, _COLUMNS)
     for j in range(1, _COLUMNS):
         entry, finer, coarser = table[j], table[j - 1][1:, :], table[j - 1][:-1, :]
@@ -179,13 +212,17 @@ def _best_of_tableau(
         steps, level = ladder.steps[j:, :], noise[j:, :]
         error = finite_or(xp, 2.0 * truncation + 4.0 * level / steps, math.inf)
         entries = Choice(entry, error, steps, ladder.steps[:-j, :], level)
-        choice, score = _pick(xp, entries, error)
-        large = large.where(score < large.error, choice)
-        share = xp.where(error < _RESOLVED * xp.abs(entry), error / xp.abs(entry), math.inf)
-        choice, score = _pick(xp, entries, share)
-        small = small.where(score < least, choice)
-        least = xp.where(score < least, score, least)
-    return large.where(_is_structure(xp, ladder, levels, large, small), small)
+        choice = _pick(xp, entries, error)
+        large = large.where(choice.error < large.error, choice)
+        choice = _pick(xp, entries, _share(xp, entries))
+        small = small.where(_share(xp, choice) < _share(xp, small), choice)
+    return large, small
+
+
+def _share(xp: Namespace, choice: Choice) -> Array:
+    """Bar in units of the slope, infinite where the slope is not found at all."""
+    size = xp.abs(choice.value)
+    return xp.where(choice.error < _RESOLVED * size, choice.error / size, math.inf)
 
 
 def _is_structure(
@@ -204,11 +241,16 @@ def _is_structure(
     return differ & (small.reach < large.step) & (2.0 * noisy_count < count)
 
 
-def zoom_steps(reach: Array) -> Array:
-    """Multiples of powers of two, which x's digits hold exactly, about the survey's reach."""
+def zoom_steps(reach: Array, largest: Array) -> Array:
+    """Multiples of powers of two, which x's digits hold exactly, about the survey's reach.
+
+    None is beyond `largest`: where a bounded f is sampled too coarsely its slope looks like 0.
+    """
     xp = namespace(reach)
-    unit = 2.0 ** xp.floor(xp.log2(reach))
-    return xp.stack([unit * factor for factor in _factors()])
+    factors = _factors()
+    top = xp.where(reach * factors[-1] < largest, reach, largest / factors[-1])
+    unit = 2.0 ** xp.floor(xp.log2(top))
+    return xp.stack([unit * factor for factor in factors])
 
 
 @functools.cache
@@ -253,65 +295,72 @@ def best_of_zoom(ladder: Ladder, best: Choice, eps: Array) -> Choice:
 
     From small steps to large: a larger step is taken only where its slope agrees with that before.
     """
-    for kind in KINDS:
-        best = _best_of_stencils(ladder, best, eps, kind)
-    return best
+    central, *others = (_best_of_stencils(ladder, best, eps, kind) for kind in KINDS)
+    for other in others:
+        central = central.where(_ONE_SIDED * other.error < central.error, other)
+    return central
 
 
 def _best_of_stencils(ladder: Ladder, best: Choice, eps: Array, kind: Kind) -> Choice:
     xp = namespace(ladder.steps)
-    rows, norms, differences = _stencils(kind)
-    unit = ladder.steps[_factors().index(1.0), :]
-    seen = best.noise
-    weights = xp.astype(asarray_like(rows, ladder.steps), ladder.steps.dtype)
+    factors = _factors()
+    norms, differences = _stencils(kind)[1:]
+    unit = ladder.steps[factors.index(1.0), :]
+    values, rounding = _apply(xp, ladder, eps, kind)
+    changes = finite_or(xp, xp.abs(values[1:, :] - values[:-1, :]), math.inf)
+    smaller = xp.full_like(unit, math.inf)
+    for number, q in enumerate(_OCTAVES):
+        rows = {m: number * _MULTIPLES + m - 1 for m in range(1, _MULTIPLES + 1)}
+        pooled = [changes[rows[m] - 1, :] / differences[rows[m]] for m in _POOLED]
+        own = xp.max(xp.stack(pooled), axis=0)
+        spread = xp.where(own < smaller, own, smaller)  # of the larger steps it may be truncation
+        smaller = own
+        seen = _OF_SEEN * best.noise / unit
+        seen = xp.where(seen < _NO_MORE * spread, seen, _NO_MORE * spread)
+        for m in range(_LEAST, _MULTIPLES + 1):
+            r = rows[m]
+            error = (
+                _truncation(xp, changes[r - 1, :], changes[r - 2, :])
+                + _OF_SPREAD * norms[r] * spread
+                + larger(xp, _OF_ROUNDING * rounding[r, :], norms[r] * seen)
+            )
+            error = finite_or(xp, error, math.inf)
+            agrees = xp.abs(values[r, :] - best.value) <= error + best.error
+            step = unit * 2.0**q
+            choice = Choice(values[r, :], error, step, m * step, best.noise)
+            best = best.where((error < best.error) & agrees, choice)
+    return best
+
+
+def _apply(xp: Namespace, ladder: Ladder, eps: Array, kind: Kind) -> tuple[Array, Array]:
+    """Slopes by every stencil, NaN where a sample lacks, and what rounding may do to them."""
+    rows = asarray_like(_stencils(kind)[0], ladder.steps)
+    weights = xp.astype(rows, ladder.steps.dtype)
     slopes = ladder.slopes(kind)
     usable = xp.isfinite(slopes)
     used = xp.astype(weights != 0, weights.dtype)
     missing = xp.matmul(used, xp.astype(~usable, weights.dtype))
     values = xp.matmul(weights, xp.where(usable, slopes, 0.0))
-    values = xp.where(missing > 0, math.nan, values)
     rounding = xp.matmul(xp.abs(weights), ladder.size * eps / ladder.steps)
-    spreads: dict[int, Array] = {}
-    for number, q in enumerate(_OCTAVES):
-        for m in range(3, _MULTIPLES + 1):
-            r = number * _MULTIPLES + m - 1
-            value = values[r, :]
-            last = xp.abs(value - values[r - 1, :])
-            before = xp.abs(values[r - 1, :] - values[r - 2, :])
-            spread = norms[r] * larger(xp, last / differences[r], before / differences[r - 1])
-            smaller = spreads.get(m, spread)
-            spreads[m] = spread
-            spread = xp.where(smaller < spread, smaller, spread)
-            level = _OF_SEEN * norms[r] * seen / unit
-            level = xp.where(level < 5.0 * spread, level, 5.0 * spread)
-            error = (
-                _truncation(xp, last, before)
-                + _OF_SPREAD * spread
-                + larger(xp, rounding[r, :], level)
-            )
-            error = finite_or(xp, error, math.inf)
-            agrees = xp.abs(value - best.value) <= error + best.error
-            step = unit * 2.0**q
-            choice = Choice(value, error, step, m * step, seen)
-            best = best.where((error < best.error) & agrees, choice)
-    return best
+    return xp.where(missing > 0, math.nan, values), rounding
 
 
 def _truncation(xp: Namespace, last: Array, before: Array) -> Array:
-    """What a slope lacks of the limit, if the changes from order to order go on shrinking."""
-    ratio = xp.where(last < before, last / xp.where(before > 0, before, 1.0), 1.0)
-    ratio = xp.where(ratio > 0.1, ratio, 0.1)  # noqa: PLR2004
-    return _OF_TRUNCATION * larger(xp, last * ratio, 0.01 * before)
+    """What a slope lacks of the limit, if changes from order to order go on shrinking alike."""
+    ratio = xp.where(last < before, last / xp.where(before > 0, before, 1.0), _SLOWEST)
+    ratio = xp.where(ratio > _FASTEST, ratio, _FASTEST)
+    ratio = xp.where(ratio < _SLOWEST, ratio, _SLOWEST)
+    rest = last * ratio / (1.0 - ratio)
+    return _OF_TRUNCATION * larger(xp, rest, _CHANCE * before)
 
 
-def _pick(xp: Namespace, stack: Choice, score: Array) -> tuple[Choice, Array]:
-    """Entry of the least score along axis 0, and that score."""
+def _pick(xp: Namespace, stack: Choice, score: Array) -> Choice:
+    """Entry of the least score along axis 0."""
     best = xp.argmin(score, axis=0)
     rungs = xp.arange(score.shape[0], device=score.device)
     chosen = rungs[:, None] == best[None, :]
     fields = (stack.value, stack.error, stack.step, stack.reach, stack.noise)
-    choice = Choice(*(xp.sum(xp.where(chosen, field, 0.0), axis=0) for field in fields))
-    return choice, xp.min(score, axis=0)
+    return Choice(*(xp.sum(xp.where(chosen, field, 0.0), axis=0) for field in fields))
 
 
 def _nothing(like: Array) -> Choice:
@@ -323,8 +372,8 @@ def _nothing(like: Array) -> Choice:
 
 def _of_smaller_steps(xp: Namespace, levels: Array) -> Array:
     """Largest of each rung's and those of smaller steps: noise does not lessen as steps grow."""
-    rungs = [levels[-1, :]]
-    for k in range(levels.shape[0] - 2, -1, -1):
+    rungs = [xp.max(levels[-_LAST:, :], axis=0)] * _LAST
+    for k in range(levels.shape[0] - 1 - _LAST, -1, -1):
         rungs.append(larger(xp, levels[k, :], rungs[-1]))
     return xp.stack(rungs[::-1])
 
