@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,16 +19,8 @@ from gradlab.numerical.black_box import (
     run_one_by_one,
 )
 from gradlab.numerical.differences import chunk_rows, chunks, eps_of, repeat
-from gradlab.numerical.extrapolation import (
-    Choice,
-    Ladder,
-    Survey,
-    best_of_survey,
-    best_of_zoom,
-    sample,
-    survey_steps,
-    zoom_steps,
-)
+from gradlab.numerical.extrapolation import Survey, best_of_survey, best_of_zoom, zoom_steps
+from gradlab.numerical.ladders import Choice, Kind, Ladder, sample, survey_steps
 
 __all__ = ["DerivativeResult", "Status", "derivative_and_error", "gradient_and_error"]
 
@@ -93,7 +86,7 @@ class DerivativeResult:
 
 
 def derivative_and_error(f: Callable[[Array], Array], x: Array, /) -> DerivativeResult:
-    """Derivative of an elementwise function at every element of `x`, with its error bar.
+    r"""Derivative of an elementwise function at every element of `x`, with its error bar.
 
     Step, order and direction are chosen for each element by what f does there: its scale, its
     noise and where it is finite are found, not assumed.
@@ -120,8 +113,8 @@ def derivative_and_error(f: Callable[[Array], Array], x: Array, /) -> Derivative
 
     Notes
     -----
-    For a smooth f the error is a few times eps, in units of the derivative or of \\|f / x\\|, and
-    the bar some 50 times that; memory for about 300 arrays like `x` is used. The bar is an
+    For a smooth f the error is a few times eps, in units of the derivative or of \|f / x\|, and
+    the bar some 30 times that; memory for about 300 arrays like `x` is used. The bar is an
     estimate: no finite number of samples can bound a derivative.
 
     References
@@ -234,7 +227,7 @@ def gradient_and_error(
         for i, leaf in enumerate(leaves):
             flat = xp.reshape(leaf, (-1,))
             at_x = (xp.tile(v, (flat.shape[0],)) for v in (value, again))
-            parts, count = _measure(lambda point, i=i: along(i, point), flat, *at_x)
+            parts, count = _measure(functools.partial(along, i), flat, *at_x)
             results.append([xp.reshape(part, leaf.shape) for part in parts])
             nfev += count * flat.shape[0]
     trees = [build([parts[k] for parts in results]) for k in range(4)]
@@ -247,53 +240,52 @@ def _measure(
     """Value, error, status and step for each element of the flat `x`, and the samples taken."""
     xp = namespace(x)
     dtype = xp.result_type(x.dtype, value.dtype)
-    coarsest = eps_of(xp, value.dtype)
+    precision = value.dtype
 
     def evaluate(point: Array) -> Array:
         return xp.astype(f(point), dtype, copy=False)
 
     value, again = (xp.astype(v, dtype, copy=False) for v in (value, again))
     survey = sample(evaluate, x, survey_steps(x), value)
-    eps = xp.where(_is_single(xp, survey), max(2.0**-23, coarsest), coarsest)
+    eps = _rounding(xp, survey, eps_of(xp, precision))
     found = best_of_survey(survey, eps)
     zoom = sample(evaluate, x, zoom_steps(found.best.reach, survey.steps[0, :]), value)
-    best = best_of_zoom(zoom, found.best, eps)
-    error = _SAFETY * best.error + eps_of(xp, x.dtype) * xp.abs(
-        best.value
-    )  # of rounding the value itself
-    kink, half_gap = _has_kink(xp, survey, found)
-    endless = (
-        _diverges(xp, survey, "forward", eps)
-        | _diverges(xp, survey, "backward", eps)
-        | _is_wild(xp, survey)
-    )
-    error = xp.where(kink & (half_gap > error), half_gap, error)
-    error = xp.where(endless, math.inf, error)
+    best = best_of_zoom(zoom, found.best, eps, xp.abs(x))
+    smooth, error = _is_smooth(xp, survey, found, best, eps)
+    error = error + eps_of(xp, x.dtype) * xp.abs(best.value)  # of rounding the value itself
     differ = (value != again) & ~(xp.isnan(value) & xp.isnan(again))
     status = xp.zeros(x.shape, dtype=xp.int64, device=x.device)
     for where, code in (
         (_has_plateau(xp, survey, found.levels, best), Status.AMBIGUOUS),
-        (kink | endless, Status.NONSMOOTH),
+        (~smooth, Status.NONSMOOTH),
         (xp.isnan(best.value), Status.NONFINITE),
         (differ, Status.NONDETERMINISTIC),
     ):
-        status = xp.where(where, int(code), status)
+        status = xp.where(where, xp.full_like(status, int(code)), status)
     slope, error, step = (xp.astype(part, x.dtype) for part in (best.value, error, best.step))
     samples = 2 * (survey.steps.shape[0] + zoom.steps.shape[0])
     return (slope, error, status, step), samples
 
 
-def _is_single(xp: Namespace, ladder: Ladder) -> Array:
-    """Whether every value is one of single precision: f computes in it, whatever it is given."""
-    if ladder.value.dtype == xp.float32:
-        return xp.zeros_like(ladder.value) > 0
-    single = [
-        xp.all(
-            (xp.astype(xp.astype(side, xp.float32), side.dtype) == side) | xp.isnan(side), axis=0
-        )
-        for side in (ladder.above, ladder.below)
-    ]
-    return single[0] & single[1]
+def _rounding(xp: Namespace, ladder: Ladder, eps: float) -> Array:
+    """Rounding error of f: single precision's where every value has it, whatever its dtype."""
+    values = xp.concat([ladder.above, ladder.below])
+    single = xp.astype(xp.astype(values, xp.float32), values.dtype)
+    is_single = xp.all((single == values) | xp.isnan(values), axis=0)
+    double = xp.full_like(ladder.value, eps)
+    return xp.where(is_single, max(eps, eps_of(xp, xp.float32)), double)
+
+
+def _is_smooth(
+    xp: Namespace, ladder: Ladder, found: Survey, best: Choice, eps: Array
+) -> tuple[Array, Array]:
+    """Whether there is one slope, and the bar: where there are two it spans both."""
+    kink, half_gap = _has_kink(xp, ladder, found)
+    endless = _diverges(xp, ladder, "forward", eps) | _diverges(xp, ladder, "backward", eps)
+    endless = endless | _is_wild(xp, ladder)
+    error = _SAFETY * best.error
+    error = xp.where(kink & (half_gap > error), half_gap, error)
+    return ~(kink | endless), xp.where(endless, xp.full_like(error, math.inf), error)
 
 
 def _has_kink(xp: Namespace, ladder: Ladder, found: Survey) -> tuple[Array, Array]:
@@ -316,7 +308,7 @@ def _is_wild(xp: Namespace, ladder: Ladder) -> Array:
     return least > _WILD * xp.max(changes, axis=(0, 1))
 
 
-def _diverges(xp: Namespace, ladder: Ladder, kind: Any, eps: Array) -> Array:
+def _diverges(xp: Namespace, ladder: Ladder, kind: Kind, eps: Array) -> Array:
     """Whether the slope to one side goes on growing down to the smallest steps."""
     slopes, steps = ladder.slopes(kind)[-_DIVERGING:, :], ladder.steps[-_DIVERGING:, :]
     growth = (steps[:-1, :] / steps[1:, :]) ** _GROWTH

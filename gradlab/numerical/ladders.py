@@ -1,0 +1,116 @@
+"""Samples of f on a ladder of steps beside a point, and what is chosen of their differences.
+
+A *ladder* is a stack of steps, axis 0; every element of x, axis 1, has its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from gradlab.backend import Array, Namespace, namespace
+
+__all__ = ["Choice", "Kind", "Ladder", "finite_or", "larger", "sample", "survey_steps"]
+
+Kind = Literal["central", "forward", "backward"]
+
+_SURVEY = 24  # rungs
+_LARGEST = 3.0  # log2 of the first of them in units of max(|x|, 1)
+_OWN_SCALE = -16.0  # log2(|x|) below which half of the rungs are of the scale 1, half of that of x
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """Samples of f above and below x, NaN where there is none, and f at x; rungs on axis 0."""
+
+    steps: Array
+    above: Array
+    below: Array
+    value: Array
+
+    def slopes(self, kind: Kind) -> Array:
+        """Differences of lowest order."""
+        if kind == "central":
+            return (self.above - self.below) / (2 * self.steps)
+        if kind == "forward":
+            return (self.above - self.value) / self.steps
+        return (self.value - self.below) / self.steps
+
+    @property
+    def size(self) -> Array:
+        r"""Largest \|f\| on each rung and at x."""
+        xp = namespace(self.steps)
+        size = larger(xp, finite_or(xp, xp.abs(self.above), 0.0), xp.abs(self.value))
+        return larger(xp, finite_or(xp, xp.abs(self.below), 0.0), size)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Slopes, their bars, the smallest and largest steps in them, and the noise of f assumed."""
+
+    value: Array
+    error: Array
+    step: Array
+    reach: Array
+    noise: Array
+
+    def where(self, preferred: Array, other: Choice) -> Choice:
+        """`other` where it is preferred."""
+        xp = namespace(self.value)
+        names = ("value", "error", "step", "reach", "noise")
+        return Choice(
+            *(xp.where(preferred, getattr(other, name), getattr(self, name)) for name in names)
+        )
+
+
+def sample(f: Callable[[Array], Array], x: Array, steps: Array, value: Array) -> Ladder:
+    """Values of f at x + h and x - h for every rung h, as x's digits allow."""
+    xp = namespace(x)
+    negative = x < 0
+    outward = xp.where(negative, -xp.ones_like(x), xp.ones_like(x))
+    taken, above, below = [], [], []
+    steps = xp.astype(steps, x.dtype, copy=False)
+    for k in range(steps.shape[0]):
+        # The point farther from 0 has fewer digits: the step that it takes is taken on both sides.
+        far = x + outward * steps[k, :]
+        step = xp.abs(far - x)
+        near = x - outward * step
+        farther, nearer = (
+            xp.where(xp.isfinite(point), finite_or(xp, f(point), math.nan), math.nan)
+            for point in (far, near)
+        )
+        taken.append(xp.astype(step, farther.dtype))
+        above.append(xp.where(negative, nearer, farther))
+        below.append(xp.where(negative, farther, nearer))
+    return Ladder(xp.stack(taken), xp.stack(above), xp.stack(below), value)
+
+
+def survey_steps(x: Array) -> Array:
+    """Steps for a first look, from beyond the scale of x down to its last digits."""
+    xp = namespace(x)
+    digits = -math.log2(float(xp.finfo(x.dtype).eps)) - 4.0
+    is_zero = xp.abs(x) < float(xp.finfo(x.dtype).smallest_normal)
+    exponent = xp.where(is_zero, _OWN_SCALE, xp.log2(xp.abs(xp.where(is_zero, 1.0, x))))
+    top = xp.where(exponent > 0, exponent, 0.0) + _LARGEST
+    bottom, near = exponent - digits, exponent + 2.0
+    gap = xp.where(near + 4.0 > -digits, near + 4.0, -digits)
+    half = _SURVEY // 2
+    rungs = []
+    for k in range(_SURVEY):
+        even = top + (bottom - top) * (k / (_SURVEY - 1))
+        of_one = top + (gap - top) * (k / (half - 1))
+        own = near + (bottom - near) * ((k - half) / (half - 1))
+        rungs.append(xp.where(exponent < _OWN_SCALE, of_one if k < half else own, even))
+    return 2.0 ** xp.stack(rungs)
+
+
+def finite_or(xp: Namespace, x: Array, instead: float) -> Array:
+    """`x`, and `instead` where it is not finite."""
+    return xp.where(xp.isfinite(x), x, instead)
+
+
+def larger(xp: Namespace, a: Array, b: Array) -> Array:
+    """Larger of two, element by element; a NaN in `b` loses."""
+    return xp.where(b > a, b, a)
