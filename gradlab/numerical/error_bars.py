@@ -20,7 +20,7 @@ from gradlab.numerical.black_box import (
 )
 from gradlab.numerical.differences import chunk_rows, chunks, eps_of, repeat
 from gradlab.numerical.extrapolation import Survey, best_of_survey, best_of_zoom, zoom_steps
-from gradlab.numerical.ladders import Choice, Kind, Ladder, sample, survey_steps
+from gradlab.numerical.ladders import Choice, Kind, Ladder, larger, sample, survey_steps
 
 __all__ = ["DerivativeResult", "Status", "derivative_and_error", "gradient_and_error"]
 
@@ -31,6 +31,9 @@ _BEYOND_NOISE = 64.0  # in units of rounding, of a change of f that is none of i
 _FLAT = 1e-3  # change of a slope, in units of |f| / h, where f looks flat
 _PLATEAU = 3  # neighbouring rungs that make a plateau
 _WILD = 0.03  # change of f over the smallest steps, in units of that over the largest
+# Noise counts as steady that is so many times what was assumed, within such a band, on so many
+# rungs; truncation passes the band on one or two.
+_STEADY = (1e3, 1e2, 4)
 _SAFETY = 2.0  # bars that the truth is to lie within, of those by which a difference was chosen
 _TOLD = 0.05  # noise in units of a gap, below which the gap is there
 
@@ -43,7 +46,7 @@ class Status(IntEnum):
     OK
         The error bar holds what is to be known.
     AMBIGUOUS
-        f is smooth with this slope at small steps, and flat on a much larger scale.
+        f is smooth with this slope at small steps, but flat, or noisy, on a much larger scale.
     NONSMOOTH
         The slopes to both sides differ, or one of them has no limit. The bar spans both, or is
         infinite.
@@ -253,10 +256,12 @@ def _measure(
     best = best_of_zoom(zoom, found.best, eps, xp.abs(x))
     smooth, error = _is_smooth(xp, survey, found, best, eps)
     error = error + eps_of(xp, x.dtype) * xp.abs(best.value)  # of rounding the value itself
+    error = xp.where(xp.isnan(error), math.inf, error)
     differ = (value != again) & ~(xp.isnan(value) & xp.isnan(again))
     status = xp.zeros(x.shape, dtype=xp.int64, device=x.device)
     for where, code in (
         (_has_plateau(xp, survey, found.levels, best), Status.AMBIGUOUS),
+        (_has_noise_beyond(xp, survey, found.levels, best, eps), Status.AMBIGUOUS),
         (~smooth, Status.NONSMOOTH),
         (xp.isnan(best.value), Status.NONFINITE),
         (differ, Status.NONDETERMINISTIC),
@@ -327,3 +332,17 @@ def _has_plateau(xp: Namespace, ladder: Ladder, levels: Array, best: Choice) -> 
     for k in range(1, _PLATEAU):
         run = run & flat[k : flat.shape[0] + k - _PLATEAU + 1, :]
     return xp.any(run, axis=0)
+
+
+def _has_noise_beyond(
+    xp: Namespace, ladder: Ladder, levels: Array, best: Choice, eps: Array
+) -> Array:
+    """Whether larger steps show a steady noise that the slope's own steps are too small for.
+
+    A part of f in single precision is such: constant over steps below its rounding.
+    """
+    beyond = (ladder.steps > best.reach) & (levels < _FLAT * ladder.size)
+    assumed = larger(xp, ladder.size * eps, best.noise)
+    seen = xp.where(beyond & (levels > _STEADY[0] * assumed), levels, xp.zeros_like(levels))
+    steady = (seen > 0) & (seen > xp.max(seen, axis=0) / _STEADY[1])
+    return xp.sum(xp.astype(steady, xp.int64), axis=0) >= _STEADY[2]

@@ -12,7 +12,7 @@ import functools
 import math
 from dataclasses import dataclass
 
-from gradlab.backend import Array, Namespace, asarray_like, namespace
+from gradlab.backend import Array, Namespace, namespace
 from gradlab.numerical.ladders import Choice, Kind, Ladder, finite_or, larger
 
 __all__ = ["Survey", "best_of_survey", "best_of_zoom", "zoom_steps"]
@@ -233,8 +233,8 @@ def _best_of_stencils(ladder: Ladder, best: Choice, eps: Array, size: Array, kin
 
 def _apply(xp: Namespace, ladder: Ladder, eps: Array, kind: Kind) -> tuple[Array, Array]:
     """Slopes by every stencil, NaN where a sample lacks, and what rounding may do to them."""
-    rows = asarray_like(_stencils(kind)[0], ladder.steps)
-    weights = xp.astype(rows, ladder.steps.dtype)
+    like = ladder.steps
+    weights = xp.asarray(_stencils(kind)[0], dtype=like.dtype, device=like.device)
     slopes = ladder.slopes(kind)
     usable = xp.isfinite(slopes)
     used = xp.astype(weights != 0, weights.dtype)
