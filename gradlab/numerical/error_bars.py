@@ -117,8 +117,9 @@ def derivative_and_error(f: Callable[[Array], Array], x: Array, /) -> Derivative
     Notes
     -----
     For a smooth f the error is a few times eps, in units of the derivative or of \|f / x\|, and
-    the bar some 30 times that; memory for about 300 arrays like `x` is used. The bar is an
-    estimate: no finite number of samples can bound a derivative.
+    the bar some 30 times that; memory for about 650 arrays like `x` is used. The bar is an
+    estimate: no finite number of samples can bound a derivative. A part of f in
+    single precision, within an f in double, may pass for a step of f's own: `AMBIGUOUS` at best.
 
     References
     ----------
