@@ -28,9 +28,10 @@ PEERS = {
     "jacobi": lambda f, x: jacobi.jacobi(f, x)[0],
 }
 EPS = float(np.finfo(np.float64).eps)
-# Rows on which a peer came closer by chance than f's own rounding lets one expect: there the error
-# is a few eps more than thrice that of the best.
-LUCKY = 0.06
+# Share of rows on which the error may exceed both 10 eps and thrice that of the best of the three:
+# where f's own rounding sets the error, which of four comes closest is partly chance. At points
+# strewn about the table it is 5 %, too.
+BEATEN = 0.06
 
 
 @pytest.mark.parametrize("name", [name for name, _, _ in CASES])
@@ -54,7 +55,7 @@ def error_of_peer(peer, f, x, slope):
     return abs(value - slope) if math.isfinite(value) else math.inf
 
 
-def test_no_peer_comes_closer_but_by_chance():
+def test_few_rows_are_beaten_and_no_median_is():
     heads = ("error", "bar", *PEERS)
     print(f"\n{'relative to the derivative':36}" + "".join(f"{head:>14}" for head in heads))
     table, beaten = [], []
@@ -71,5 +72,5 @@ def test_no_peer_comes_closer_but_by_chance():
     medians = np.median(np.asarray(table), axis=0)
     print(f"{'median':36}" + "".join(f"{median:14.1e}" for median in medians))
     assert all(medians[0] < median for median in medians[2:])
-    assert len(beaten) <= LUCKY * len(ROWS), beaten
+    assert len(beaten) <= BEATEN * len(ROWS), beaten
     assert all(error <= 50 * EPS or error <= 10 * best for _, _, error, best in beaten), beaten
