@@ -39,7 +39,19 @@ def test_importing_gradlab_imports_nothing_slow():
     loaded = set(json.loads(run(code)))
     slow = {"array_api_compat.numpy", "cupy", "matplotlib", "tqdm", "scipy", "difflib"}
     assert loaded & slow == set()
-    assert "gradlab.training.loop" in loaded
+    assert "gradlab.backend.arrays" in loaded
+    assert "gradlab.training" not in loaded  # imported when it is asked for
+
+
+def test_names_are_imported_when_asked_for():
+    for name in gradlab.__all__:
+        assert run(f"import gradlab as gl; print(gl.{name} is not None)").strip() == "True"
+    code = (
+        "import gradlab as gl; print(set(gl.__all__) == set(dir(gl)), gl.check_gradient.__name__)"
+    )
+    assert run(code).strip() == "True check_gradient"
+    with pytest.raises(AttributeError, match="module 'gradlab' has no attribute 'gradd'"):
+        gradlab.gradd  # noqa: B018
 
 
 @pytest.mark.parametrize("variable", ["GRADLAB_BACKEND", "GRADLAB_DTYPE"])
