@@ -73,16 +73,31 @@ def save(path: str | PathLike[str], state: Any) -> None:
     manifest["sha256"] = _checksum(manifest, arrays)
     named = {f"a{k}": array for k, array in enumerate(arrays)}
     named[_MANIFEST] = np.frombuffer(json.dumps(manifest).encode(), np.uint8)
-    path = Path(path)
+    path, content = Path(path), _archive(named)
     part = path.with_name(path.name + ".part")
     try:
         with part.open("wb") as file:
-            np.savez(file, **named)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _archive(named: dict[str, Any]) -> bytes:
+    """Content of an ``.npz`` file of these arrays."""
+    buffer = io.BytesIO()
+    archive = zipfile.ZipFile(buffer, "w")
+    try:
+        for name, array in named.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+        archive.close()
+    except BaseException:  # KeyboardInterrupt may leave a member open:
+        archive.fp = None  # then `close`, also when it is deleted, would raise over what came
+        raise
+    return buffer.getvalue()
 
 
 def load(path: str | PathLike[str]) -> Any:

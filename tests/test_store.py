@@ -124,14 +124,14 @@ def test_what_cannot_be_saved_is_refused_and_the_old_file_stays(path, what):
     assert names(path.parent) == ["state"]
 
 
-@pytest.mark.parametrize("moment", ["savez", "fsync", "replace"])
+@pytest.mark.parametrize("moment", ["archive", "fsync", "replace"])
 def test_a_write_that_fails_leaves_the_old_file(path, monkeypatch, moment):
     def fail(*args, **options):
         raise OSError(28, "No space left on device")
 
     store.save(path, "old")
-    if moment == "savez":
-        monkeypatch.setattr(np, "savez", fail)
+    if moment == "archive":
+        monkeypatch.setattr(np.lib.format, "write_array", fail)
     else:
         monkeypatch.setattr(os, moment, fail)
     with pytest.raises(OSError, match="No space left"):
@@ -225,3 +225,25 @@ def test_a_newer_format_is_refused_with_the_cure(path, monkeypatch):
 def test_a_missing_file_is_an_error_of_the_system(path):
     with pytest.raises(FileNotFoundError):
         store.load(path)
+
+
+def test_an_interrupt_while_a_member_is_open_passes_as_one(path, monkeypatch):
+    def interrupt(*args, **options):
+        raise KeyboardInterrupt
+
+    store.save(path, "old")
+    opened = store.zipfile.ZipFile.open
+
+    def left_open(archive, *args, **options):
+        opened(archive, *args, **options)  # its handle is never closed
+        raise KeyboardInterrupt
+
+    for owner, name, value in (
+        (np.lib.format, "write_array", interrupt),
+        (store.zipfile.ZipFile, "open", left_open),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, value)
+            with pytest.raises(KeyboardInterrupt):
+                store.save(path, "new")
+        assert store.load(path) == "old"

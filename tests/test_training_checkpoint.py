@@ -181,11 +181,14 @@ def in_a_child(work, after, number):
     """Run `work` in another process, and send it the signal so many seconds later."""
     child = os.fork()
     if child == 0:
+        code = 2  # of any other exception: a child may never come back to the tests
         try:
             work()
+            code = 0
         except KeyboardInterrupt:
-            os._exit(1)
-        os._exit(0)
+            code = 1
+        finally:
+            os._exit(code)
     time.sleep(after)
     os.kill(child, number)
     _, status = os.waitpid(child, 0)
@@ -220,6 +223,7 @@ def test_a_training_that_is_killed_at_any_moment_goes_on_as_if_it_had_not_been(
                 path.unlink()
     assert_same(train(checkpoint=path, **options), truth)
     assert max(reached) == 60 * 6
+    assert 2 not in ends
     if number == signal.SIGKILL:
         assert ends.count(-signal.SIGKILL) > kills / 2
 
