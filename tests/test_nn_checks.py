@@ -155,6 +155,7 @@ def test_targets_of_a_regression_are_rows_of_real_numbers(xp):
     scores = gl.to_numpy(network.predict(x))
     truth = np.mean((scores - gl.to_numpy(rows)) ** 2)
     np.testing.assert_allclose(float(network.loss(x, rows)), truth, rtol=1e-5)
+    assert np.isnan(float(network.accuracy(x, rows)))  # there are no classes
     for t in (xp.asarray([0.5, -2.0, 7.0]), xp.asarray([1, 2, 3])):
         with pytest.raises(ValueError, match=r"shape \(3, 1\) of .* got shape \(3,\) .*\(-1, 1\)"):
             network.loss(x, t)

@@ -258,7 +258,10 @@ class Network:
         return self.objective(x, t)(self.params)
 
     def accuracy(self, x: Any, t: Any) -> Array:
-        """Part of the samples whose likeliest class is theirs; arguments and errors as `loss`."""
+        """Part of the samples whose likeliest class is theirs; arguments and errors as `loss`.
+
+        NaN where a regression has one output, and so no classes.
+        """
         return self.accuracy_at(self.params, *self.prepare(x, t))
 
     def numerical_gradient(self, x: Any, t: Any, *, step: Any = None) -> dict[str, Array]:
@@ -409,6 +412,8 @@ class Network:
 
     def accuracy_at(self, params: Tree, x: Array, rows: Array) -> Array:
         """Accuracy of `params`, shape (), on what `prepare` returned or some of its samples."""
+        if self.loss_name == "mean_squared_error" and rows.shape[-1] == 1:  # there are no classes
+            return namespace(x).full((), math.nan, dtype=x.dtype, device=x.device)
         return accuracy_of_rows(self._scores(params, x), rows)
 
     def baseline_at(self, rows: Array) -> Array:
