@@ -13,7 +13,17 @@ from gradlab.autodiff import gradient, stop_gradient
 from gradlab.autodiff.namespace import traced_namespace
 
 xp = traced_namespace(anp)
-FUNCTIONS = [name for name in dir(array_api_strict) if inspect.isfunction(getattr(xp, name, None))]
+
+
+def has_signature(function):
+    """Whether a function tells its parameters; ufuncs of older NumPys do not."""
+    try:
+        return inspect.isfunction(function) and bool(inspect.signature(function))
+    except ValueError:
+        return False
+
+
+FUNCTIONS = [name for name in dir(array_api_strict) if has_signature(getattr(xp, name, None))]
 
 
 def parameters(function):
@@ -50,7 +60,9 @@ def test_what_is_exchanged_by_dlpack_shares_no_memory_with_a_node():
     def f(x):
         c = xp.from_dlpack(buffer)
         y = xp.sum(x * c)
-        np.from_dlpack(c)[:] = 100.0
+        exported = np.from_dlpack(c)
+        if exported.flags.writeable:  # as newer NumPys take it in
+            exported[:] = 100.0
         buffer[:] = 100.0
         return y
 
