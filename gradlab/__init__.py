@@ -16,7 +16,19 @@ from gradlab.backend import (
 )
 
 if TYPE_CHECKING:
-    from gradlab import autodiff, backend, check, data, nn, numerical, optimizers, training, tree
+    from gradlab import (
+        autodiff,
+        backend,
+        check,
+        data,
+        descent,
+        nn,
+        numerical,
+        optimizers,
+        store,
+        training,
+        tree,
+    )
     from gradlab.autodiff import grad, value_and_grad
     from gradlab.check import CheckReport, GradientMismatchError, check_gradient
     from gradlab.descent import DescentResult, gradient_descent, lbfgs
@@ -35,6 +47,7 @@ __all__ = [
     "check",
     "check_gradient",
     "data",
+    "descent",
     "get_backend",
     "grad",
     "gradient_descent",
@@ -46,6 +59,7 @@ __all__ = [
     "numerical_gradient",
     "optimizers",
     "set_backend",
+    "store",
     "synchronize",
     "to_numpy",
     "training",
@@ -57,8 +71,8 @@ __all__ = [
 # Where names are that are imported when they are first asked for: all at once, they would add half
 # of NumPy's own time to `import gradlab`. A name without a second part is that of a module.
 _HOMES = {
-    **{name: (name, "") for name in ("autodiff", "check", "data", "nn", "numerical")},
-    **{name: (name, "") for name in ("optimizers", "training", "tree")},
+    **{name: (name, "") for name in ("autodiff", "check", "data", "descent", "nn", "numerical")},
+    **{name: (name, "") for name in ("optimizers", "store", "training", "tree")},
     **{name: ("autodiff", name) for name in ("grad", "value_and_grad")},
     **{
         name: ("check", name) for name in ("CheckReport", "GradientMismatchError", "check_gradient")

@@ -225,3 +225,12 @@ def test_arguments_stay_as_they_are_whatever_f_does():
     for verb, args in ((numerical.jacobian, ()), (numerical.jvp, (np.ones(2),))):
         assert np.all(np.isfinite(verb(spoil, x, *args)))
     np.testing.assert_array_equal(x, [1.0, 2.0])
+
+
+def test_an_argument_without_elements_has_derivatives_without_elements():
+    x, total = np.zeros((0, 2)), lambda x: np.sum(x)
+    assert numerical.jacobian(np.sin, x).shape == (0, 2, 0, 2)
+    assert numerical.hessian(total, x).shape == (0, 2, 0, 2)
+    for method in ("spsa", "gaussian", "sphere", "coordinate"):
+        options = {"method": method, "n_samples": 3, "seed": 0}
+        assert numerical.estimate_gradient(total, x, **options).shape == (0, 2)

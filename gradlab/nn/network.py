@@ -268,7 +268,7 @@ class Network:
         """Gradient of the loss by central differences of every parameter.
 
         Only what a parameter moves is computed, by formulas that lose nothing to rounding: the
-        central difference itself, thousands of times faster than the plain loop, which is
+        central difference itself, tens to thousands of times faster than the plain loop, which is
         ``numerical.gradient(network.objective(x, t), network.params)``.
 
         Parameters

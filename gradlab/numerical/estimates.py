@@ -115,8 +115,10 @@ def estimate_gradient(
 
 def _step(box: BlackBox, flat: Array, step: Any, *, antithetic: bool) -> Any:
     if step is None:
-        size = box.xp.max(box.xp.abs(flat)) if flat.shape[0] else flat
         power = 1 / 3 if antithetic else 1 / 2
+        if not flat.shape[0]:
+            return box.eps**power
+        size = box.xp.max(box.xp.abs(flat))
         return box.eps**power * box.xp.maximum(size, box.xp.ones_like(size))
     is_number = isinstance(step, int | float) and not isinstance(step, bool)
     if not (is_number and 0 < step < math.inf):
@@ -133,7 +135,7 @@ def _directions(  # noqa: PLR0917  (of one formula)
         bits = rng.integers(0, 2, (count, n), like=like)
         return xp.astype(2 * bits - 1, like.dtype)
     if method == "coordinate":
-        chosen = rng.integers(0, n, (count, 1), like=like)
+        chosen = rng.integers(0, max(n, 1), (count, 1), like=like)
         return xp.astype(chosen == xp.arange(n, device=like.device), like.dtype)
     u = rng.normal((count, n), like=like)
     return u if method == "gaussian" else u / xp.sqrt(xp.sum(u * u, axis=1, keepdims=True))

@@ -437,7 +437,7 @@ def _values_at(box: BlackBox, flat: Array, moves: list[tuple[Array, int | None]]
         for values, i in moves[1:]:
             rows = xp.where(index[None, :] == i, values[i], rows)
         found.append(box.at(rows))
-    return xp.astype(xp.concat(found), flat.dtype)
+    return xp.astype(xp.concat(found), flat.dtype) if found else targets
 
 
 def _blocks(box: BlackBox, matrix: Array) -> tree.Tree:
