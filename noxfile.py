@@ -13,6 +13,7 @@ nox.options.reuse_existing_virtualenvs = True
 
 HERE = Path(__file__).parent
 PROJECT = nox.project.load_toml("pyproject.toml")
+ON_ALL_CORES = "--numprocesses=auto"
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -35,8 +36,8 @@ def lint(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests, the doctests and README's examples, with branch coverage."""
     session.install("-e.", *group("test"))
-    coverage = [] if session.posargs else ["--cov", "--cov-fail-under=95"]
-    session.run("pytest", *coverage, *session.posargs)
+    whole = [] if session.posargs else [ON_ALL_CORES, "--cov", "--cov-fail-under=95"]
+    session.run("pytest", *whole, *session.posargs)
 
 
 @nox.session
@@ -47,7 +48,8 @@ def wheel(session: nox.Session) -> None:
         (built,) = Path(folder).glob("*.whl")
         session.install("--force-reinstall", str(built), *group("test"))
         session.chdir(folder)
-        session.run("pytest", f"--rootdir={HERE}", f"-c{HERE / 'pyproject.toml'}", f"{HERE}/tests")
+        project = (f"--rootdir={HERE}", f"-c{HERE / 'pyproject.toml'}")
+        session.run("pytest", ON_ALL_CORES, *project, f"{HERE}/tests")
         session.run("gradlab", "train", "--epochs", "1", "--hidden", "5")
 
 

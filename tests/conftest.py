@@ -10,10 +10,15 @@ import importlib.util
 import os
 from functools import partial
 
+import hypothesis
 import numpy as np
 import pytest
 
 import gradlab as gl
+
+# How long an example takes tells of the machine's other work, not of the code.
+hypothesis.settings.register_profile("gradlab", deadline=None)
+hypothesis.settings.load_profile("gradlab")
 
 SELECTABLE = {
     "numpy": "numpy",

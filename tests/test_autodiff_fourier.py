@@ -93,7 +93,7 @@ def test_the_same_numbers_on_the_strict_standard(name, device):
         np.testing.assert_allclose(gl.to_numpy(got), autodiff.gradient(f, x), 1e-9, 1e-11)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.sampled_from(["fft", "ifft", "rfft", "irfft", "hfft", "ihfft"]),
     st.integers(2, 6),

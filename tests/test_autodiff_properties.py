@@ -57,7 +57,7 @@ def check(f, plain, x, v, u):
     np.testing.assert_allclose(left, right, atol=rtol * scale * max(1, truth.size))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data(), st.sampled_from(sorted(SMOOTH)), shapes, dtypes)
 def test_functions_of_one_array(data, name, shape, dtype):
     x = numbers(data, shape, SMOOTH[name], dtype)
@@ -65,7 +65,7 @@ def test_functions_of_one_array(data, name, shape, dtype):
     check(lambda x: getattr(ns(x), name)(x), getattr(np, name), x, v, u)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.data(),
     st.sampled_from(sorted(OPERATIONS)),
@@ -86,7 +86,7 @@ def test_functions_of_two_arrays_that_broadcast(data, name, both, dtype):
     check(lambda x: getattr(ns(x), name)(ns(x).asarray(a), x), lambda x: plain(a, x), b, vb, u)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data(), st.sampled_from(REDUCTIONS), shapes, st.booleans(), dtypes)
 def test_reductions_over_any_axes(data, name, shape, keepdims, dtype):
     axis = data.draw(st.none() | hnp.valid_tuple_axes(len(shape), min_size=1))
@@ -109,7 +109,7 @@ def test_reductions_over_any_axes(data, name, shape, keepdims, dtype):
     check(lambda x: getattr(ns(x), name)(x, **options), plain, x, v, u)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data(), st.sampled_from(SCANS), shapes, st.booleans(), dtypes)
 def test_scans_along_any_axis_and_products_with_zeros(data, name, shape, initial, dtype):
     axis = data.draw(st.integers(-len(shape), len(shape) - 1))
@@ -128,7 +128,7 @@ def test_scans_along_any_axis_and_products_with_zeros(data, name, shape, initial
 tied = st.sampled_from([-1.0, 0.0, 1.0, 2.0])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data(), st.sampled_from(["max", "min"]), shapes, st.booleans(), dtypes)
 def test_tied_extremes_share_equally(data, name, shape, keepdims, dtype):
     axis = data.draw(st.none() | hnp.valid_tuple_axes(len(shape), min_size=1))
@@ -142,7 +142,7 @@ def test_tied_extremes_share_equally(data, name, shape, keepdims, dtype):
     assert got.dtype == x.dtype
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.data(),
     st.sampled_from(["maximum", "minimum"]),
@@ -162,7 +162,7 @@ def test_tied_pairs_share_equally(data, name, both, dtype):
     np.testing.assert_allclose(np.sum(ga * va) + np.sum(gb * vb), np.sum(u * truth), atol=1e-5)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data(), shapes, st.booleans(), dtypes)
 def test_sorting_is_a_stable_permutation(data, shape, descending, dtype):
     axis = data.draw(st.integers(-len(shape), len(shape) - 1))
@@ -173,7 +173,7 @@ def test_sorting_is_a_stable_permutation(data, shape, descending, dtype):
     np.testing.assert_array_equal(got, np.take_along_axis(v, order, axis=axis))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data(), shapes, dtypes)
 def test_kinks_have_their_conventions(data, shape, dtype):
     x = data.draw(hnp.arrays(dtype, shape, elements=tied))
@@ -189,7 +189,7 @@ def test_kinks_have_their_conventions(data, shape, dtype):
         np.testing.assert_allclose(autodiff.jvp(f, x, v), slope * v, rtol=1e-6)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data(), shapes, dtypes)
 def test_indexing_adds_where_a_key_repeats(data, shape, dtype):
     x = numbers(data, shape, (-2, 2), dtype)
@@ -207,7 +207,7 @@ def test_indexing_adds_where_a_key_repeats(data, shape, dtype):
     np.testing.assert_array_equal(autodiff.jvp(lambda x: x[key], x, v), v[key])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data(), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), dtypes)
 def test_products_of_stacks_and_vectors(data, n, m, k, dtype):
     batch = data.draw(hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=2, max_side=2))

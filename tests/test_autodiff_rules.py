@@ -8,7 +8,7 @@ import array_api_compat.numpy as anp
 import array_api_strict
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from truths import check, differences, loss_of, samples
 
@@ -175,7 +175,6 @@ def test_the_gradient_of_a_real_loss_points_to_steepest_ascent():
     np.testing.assert_allclose(got, [6 * z[0], 0])
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_random_shapes_axes_and_broadcasts(data):
     ndim = data.draw(st.integers(1, 3))

@@ -143,7 +143,7 @@ def test_every_backend_has_the_same_numbers(backend):
         assert (got[key].dtype, got[key].device) == (value.dtype, value.device)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.sampled_from([nn.Sigmoid(), nn.Tanh(), nn.ReLU()]),
     st.floats(-40, 40),

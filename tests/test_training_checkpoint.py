@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 
 import numpy as np
@@ -178,17 +179,25 @@ def test_resume_false_begins_anew(path):
 
 
 def in_a_child(work, after, number):
-    """Run `work` in another process, and send it the signal so many seconds later."""
+    """Run `work` in another process, and send it the signal so many seconds later.
+
+    Interrupts reach the child within its `try` alone: one that got out would run the other tests.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     child = os.fork()
     if child == 0:
-        code = 2  # of any other exception: a child may never come back to the tests
+        code = 2  # of any other exception
         try:
+            sys.settrace(None)  # a signal would find coverage holding its lock
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             work()
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             code = 0
         except KeyboardInterrupt:
             code = 1
         finally:
             os._exit(code)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     time.sleep(after)
     os.kill(child, number)
     _, status = os.waitpid(child, 0)
@@ -196,6 +205,7 @@ def in_a_child(work, after, number):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # pytest's threads sleep
 @pytest.mark.parametrize(("number", "kills"), [(signal.SIGKILL, KILLS), (signal.SIGINT, KILLS)])
 def test_a_training_that_is_killed_at_any_moment_goes_on_as_if_it_had_not_been(
     path, monkeypatch, number, kills
