@@ -378,6 +378,8 @@ def _device_line(device: dict[str, Any]) -> str:
     if "total" in device:
         free, total = (device[key] / 2**30 for key in ("free", "total"))
         line += f": {device['name']}, {free:.1f} of {total:.1f} GiB free"
+        used, held = (device[key] / 2**20 for key in ("used_by_arrays", "held_by_pool"))
+        line += f"; this process: {used:.0f} MiB in arrays, {held:.0f} MiB held by CuPy's pool"
     return line
 
 

@@ -23,14 +23,33 @@ class CUDARuntimeError(RuntimeError):
 
 
 class Device:
+    current = 1
+
     def __init__(self, index):
         self.id = index
 
     def __enter__(self):
+        self.outer, Device.current = Device.current, self.id
         return self
 
     def __exit__(self, *exception):
-        return None
+        Device.current = self.outer
+
+
+class Pool:
+    """A pool with blocks of each device; it answers for the current one, as CuPy's does."""
+
+    def __init__(self):
+        self.held = {0: 3 * 2**20, 1: 2**20}
+
+    def used_bytes(self):
+        return self.held[Device.current] // 2
+
+    def total_bytes(self):
+        return self.held[Device.current]
+
+    def free_all_blocks(self):
+        self.held[Device.current] = 0
 
 
 def fake_cupy(count=2, driver=13000, fails=None):
@@ -56,6 +75,7 @@ def fake_cupy(count=2, driver=13000, fails=None):
     )
     stream = SimpleNamespace(synchronize=lambda: None)
     cuda = SimpleNamespace(runtime=runtime, Device=Device, get_current_stream=lambda: stream)
+    pool, pinned = Pool(), Pool()
     return SimpleNamespace(
         __version__="14.2",
         __spec__=importlib.machinery.ModuleSpec("cupy", None),
@@ -64,6 +84,8 @@ def fake_cupy(count=2, driver=13000, fails=None):
         asarray=np.asarray,
         asnumpy=np.asarray,
         add=np.add,
+        get_default_memory_pool=lambda: pool,
+        get_default_pinned_memory_pool=lambda: pinned,
     )
 
 
@@ -155,7 +177,17 @@ def test_a_working_cupy_is_selected_and_described(install):
     assert described["usable"]
     assert described["devices"][1] == {
         "device": 1, "name": "GPU 1", "free": 2**30, "total": 2**32,
+        "used_by_arrays": 2**19, "held_by_pool": 2**20,
     }  # fmt: skip
+
+
+def test_memory_is_given_back_to_the_selected_device(install):
+    module = fake_cupy()
+    install(module)
+    with gl.use_backend("cupy:0"):
+        gl.backend.free_cached_memory()
+    assert module.get_default_memory_pool().held == {0: 0, 1: 2**20}
+    assert module.get_default_pinned_memory_pool().held[1] == 0
 
 
 def test_auto_takes_the_gpu_where_it_works(install):

@@ -240,7 +240,8 @@ def test_the_doctor_fails_where_the_selection_cannot_work(capsys, monkeypatch):
 
 
 def test_the_doctor_shows_memory_fallbacks_and_warnings(capsys, monkeypatch):
-    device = {"device": 0, "name": "NVIDIA H200", "free": 2**30, "total": 4 * 2**30}
+    memory = {"free": 2**30, "total": 2**32, "used_by_arrays": 2**20, "held_by_pool": 3 * 2**20}
+    device = {"device": 0, "name": "NVIDIA H200", **memory}
     report = {
         "selected": {"backend": "numpy", "dtype": "float64", "source": "x", "fallback": "no GPU"},
         "backends": {"cupy": {"usable": True, "version": "14", "devices": [device]}},
@@ -252,6 +253,7 @@ def test_the_doctor_shows_memory_fallbacks_and_warnings(capsys, monkeypatch):
     out = capsys.readouterr().out
     assert "not the GPU, because no GPU" in out
     assert "device 0: NVIDIA H200, 1.0 of 4.0 GiB free" in out
+    assert "this process: 1 MiB in arrays, 3 MiB held by CuPy's pool" in out
     assert "warning           several wheels" in out
 
 

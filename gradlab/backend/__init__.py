@@ -22,7 +22,7 @@ from gradlab.backend.errors import (
     UnsupportedDTypeError,
 )
 from gradlab.backend.library import Array, Namespace
-from gradlab.backend.memory import fresh, scatter_add, snapshot
+from gradlab.backend.memory import free_cached_memory, fresh, scatter_add, snapshot
 from gradlab.backend.selection import Backend, get_backend, set_backend, use_backend
 from gradlab.backend.special import special_function
 from gradlab.backend.timing import Timer
@@ -41,6 +41,7 @@ __all__ = [
     "asarray_like",
     "ensure_array",
     "examine",
+    "free_cached_memory",
     "fresh",
     "get_backend",
     "is_array",

@@ -62,6 +62,10 @@ class Library(Protocol):
         """Wait until all work given to the current device is done."""
         ...
 
+    def free_cached_memory(self, device: Device) -> None:
+        """Give memory that the library holds, but no array uses, back to `device` and the host."""
+        ...
+
     def describe(self) -> dict[str, Any]:
         """Version, devices and memory, for the doctor. Raises as `find_device` does."""
         ...

@@ -1,4 +1,4 @@
-"""Who owns an array's memory, and the one write that the standard lacks: adding at repeats."""
+"""Who owns memory, how it is given back, and the one write that the standard lacks."""
 
 from __future__ import annotations
 
@@ -8,8 +8,25 @@ import numpy as np
 
 from gradlab.backend.arrays import asarray_like, is_array, namespace, to_numpy
 from gradlab.backend.library import LIBRARIES, Array, library_of, load
+from gradlab.backend.selection import get_backend
 
-__all__ = ["fresh", "scatter_add", "snapshot"]
+__all__ = ["free_cached_memory", "fresh", "scatter_add", "snapshot"]
+
+
+def free_cached_memory() -> None:
+    """Give memory that the selected backend holds, but no array uses, back to its device.
+
+    CuPy keeps what arrays have left, so that the next ones cost nothing; other programs on the
+    GPU, and other libraries in this one, cannot have it meanwhile. Waits for the device. Elsewhere
+    there is nothing to give back.
+
+    Examples
+    --------
+    >>> import gradlab as gl
+    >>> gl.backend.free_cached_memory()
+    """
+    backend = get_backend()
+    load(backend.name).free_cached_memory(backend.device)
 
 
 def snapshot(x: Array) -> Array:

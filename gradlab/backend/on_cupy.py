@@ -20,6 +20,7 @@ __all__ = [
     "device_dtypes",
     "device_of",
     "find_device",
+    "free_cached_memory",
     "from_host",
     "namespace",
     "special",
@@ -87,6 +88,13 @@ def synchronize() -> None:
     _cupy().cuda.get_current_stream().synchronize()
 
 
+def free_cached_memory(device: Device) -> None:
+    cupy = _cupy()
+    with cupy.cuda.Device(device):  # each has a pool of its own
+        cupy.get_default_memory_pool().free_all_blocks()
+    cupy.get_default_pinned_memory_pool().free_all_blocks()
+
+
 def describe() -> dict[str, Any]:
     cupy = _cupy()
     runtime = cupy.cuda.runtime
@@ -94,8 +102,11 @@ def describe() -> dict[str, Any]:
     for index in range(_count_devices(cupy)):
         with cupy.cuda.Device(index):
             free, total = runtime.memGetInfo()
+            pool = cupy.get_default_memory_pool()
+            sizes = {"free": free, "total": total}
+            sizes |= {"used_by_arrays": pool.used_bytes(), "held_by_pool": pool.total_bytes()}
         name = runtime.getDeviceProperties(index)["name"].decode()
-        devices.append({"device": index, "name": name, "free": int(free), "total": int(total)})
+        devices.append({"device": index, "name": name, **{k: int(v) for k, v in sizes.items()}})
     return {
         "version": cupy.__version__,
         "cuda_driver": int(runtime.driverGetVersion()),

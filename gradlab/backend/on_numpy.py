@@ -14,6 +14,7 @@ __all__ = [
     "device_dtypes",
     "device_of",
     "find_device",
+    "free_cached_memory",
     "from_host",
     "namespace",
     "special",
@@ -54,6 +55,10 @@ def special() -> None:
 
 def synchronize() -> None:
     """Nothing to wait for: NumPy has finished when it returns."""
+
+
+def free_cached_memory(device: Device) -> None:
+    """Nothing to free: NumPy holds no memory but that of arrays."""
 
 
 def describe() -> dict[str, Any]:

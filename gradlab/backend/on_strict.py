@@ -15,6 +15,7 @@ __all__ = [
     "device_dtypes",
     "device_of",
     "find_device",
+    "free_cached_memory",
     "from_host",
     "namespace",
     "special",
@@ -73,6 +74,10 @@ def special() -> None:
 
 def synchronize() -> None:
     """Nothing to wait for: array-api-strict has finished when it returns."""
+
+
+def free_cached_memory(device: Device) -> None:
+    """Nothing to free: its arrays are NumPy's."""
 
 
 def describe() -> dict[str, Any]:
