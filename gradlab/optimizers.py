@@ -130,9 +130,8 @@ class _Rule(ABC):
         """
         count = state["step"]
         lr, names = self.lr_at(count), self._memory()
-        groups = tree.aligned(params, grads, *[state[name] for name in names])
-        columns: list[list[Array]] = [[] for _ in range(1 + len(names))]
-        xp: Namespace = None
+        groups, build = tree.aligned(params, grads, *[state[name] for name in names])
+        moved = []
         for p, g, *memory in groups:
             xp = namespace(p, g, names=("params", "grads"))
             if p.shape != g.shape:
@@ -143,12 +142,12 @@ class _Rule(ABC):
                 raise ValueError(msg)
             if p.dtype != g.dtype:
                 g = xp.astype(g, p.dtype)  # noqa: PLW2901
-            for column, new in zip(columns, self._moved(xp, lr, count, p, g, *memory), strict=True):
-                column.append(new if new.shape else xp.asarray(new))
-        build = tree.flatten(params)[1]
+            new = self._moved(xp, lr, count, p, g, *memory)
+            moved.append(new if p.shape else tuple(map(xp.asarray, new)))
         after = {"step": count + 1}
-        after |= {name: build(column) for name, column in zip(names, columns[1:], strict=True)}
-        return build(columns[0]), after
+        for k, name in enumerate(names, 1):
+            after[name] = build([new[k] for new in moved])
+        return build([new[0] for new in moved]), after
 
     @abstractmethod
     def _moved(
@@ -425,7 +424,7 @@ class _Clipped:
             scale = xp.where(largest > 0, largest, xp.ones_like(largest))
             squares = xp.stack([xp.sum((g / scale) ** 2) for g in leaves])
             norm = xp.sqrt(xp.sum(squares)) * scale
-            factor = xp.where(norm > self.max_norm, self.max_norm / (norm + 1e-6), norm * 0 + 1)
+            factor = xp.minimum(self.max_norm / (norm + 1e-6), xp.ones_like(norm))
             grads = tree.map(lambda g: xp.astype(g * factor, g.dtype, copy=False), grads)
         return self.optimizer.step(params, grads, state)
 

@@ -39,31 +39,32 @@ def leaves(x: Tree) -> list[Any]:
 
 def flatten(x: Tree) -> tuple[list[Any], Callable[[Sequence[Any]], Tree]]:
     """Leaves of `x`, and the function that builds a tree like `x` from as many others."""
-    if not is_tree(x):
-        return [x], lambda new: new[0]
-    if _is_flat_dict(x):
-        keys = tuple(x)
-        return list(x.values()), lambda new: dict(zip(keys, new, strict=True))
-    return leaves(x), lambda new: _build(x, iter(new))
+    found, build = _by_key(x)
+    return list(found.values()), build
 
 
-def aligned(x: Tree, *others: Tree) -> list[tuple[Any, ...]]:
-    """Leaves of `x`, in order, each with the leaves in the same place of the others.
+def aligned(
+    x: Tree, *others: Tree
+) -> tuple[list[tuple[Any, ...]], Callable[[Sequence[Any]], Tree]]:
+    """Leaves of `x`, in order, each with the leaves of the others that the same keys reach.
+
+    And the function that builds a tree like `x`, as from `flatten`.
 
     Raises
     ------
     ValueError
         If another tree is not built like `x`.
     """
-    if _is_flat_dict(x) and all(_is_flat_dict(o) and list(o) == list(x) for o in others):
-        return list(zip(x.values(), *(o.values() for o in others), strict=True))
-    names = [name for name, _ in items(x, "tree")]
-    for other in others:
-        theirs = [name for name, _ in items(other, "tree")]
-        if theirs != names:
-            msg = f"trees must be built alike: one has {names}, the other {theirs}"
+    found, build = _by_key(x)
+    columns: list[Any] = [found.values()]
+    for tree in others:
+        other = tree if found is x and isinstance(tree, dict) else dict(items(tree))
+        if other.keys() != found.keys():
+            one, two = ([name for name, _ in items(t, "tree")] for t in (x, tree))
+            msg = f"trees must be built alike: one has {one}, the other {two}"
             raise ValueError(msg)
-    return list(zip(leaves(x), *(leaves(o) for o in others), strict=True))
+        columns.append([other[key] for key in found])
+    return list(zip(*columns, strict=True)), build
 
 
 def map(f: Callable[..., Any], x: Tree, *others: Tree) -> Tree:  # noqa: A001  (the field's word)
@@ -76,8 +77,16 @@ def map(f: Callable[..., Any], x: Tree, *others: Tree) -> Tree:  # noqa: A001  (
     """
     if not is_tree(x):
         return f(x, *others)
-    build = flatten(x)[1]
-    return build([f(*group) for group in aligned(x, *others)])
+    groups, build = aligned(x, *others)
+    return build([f(*group) for group in groups])
+
+
+def _by_key(x: Tree) -> tuple[dict[Any, Any], Callable[[Sequence[Any]], Tree]]:
+    """Leaves of `x` by what reaches them, `x` itself where it is a flat dict; and `build`."""
+    if _is_flat_dict(x):
+        keys = tuple(x)
+        return x, lambda new: dict(zip(keys, new, strict=True))
+    return dict(items(x)), lambda new: _build(x, iter(new))
 
 
 def _is_flat_dict(x: Any) -> bool:

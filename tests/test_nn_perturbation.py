@@ -164,7 +164,7 @@ def test_changes_of_layers_lose_nothing_to_rounding(activation, a, exponent, sig
     got = activation.change(np, x, activation.value(np, x), np.asarray(u))
     eps = np.finfo(np.longdouble).eps
     np.testing.assert_allclose(
-        got, float(truth), rtol=1e-13, atol=float(abs(values(wide)) * eps * 4)
+        got, float(truth), rtol=1e-13, atol=float(abs(values(wide)) * eps * (4 + abs(a) + abs(u)))
     )
 
 

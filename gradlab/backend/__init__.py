@@ -22,7 +22,7 @@ from gradlab.backend.errors import (
     UnsupportedDTypeError,
 )
 from gradlab.backend.library import Array, Namespace
-from gradlab.backend.memory import free_cached_memory, fresh, scatter_add, snapshot
+from gradlab.backend.memory import free_cached_memory, fresh, ones_to_sum, scatter_add, snapshot
 from gradlab.backend.selection import Backend, get_backend, set_backend, use_backend
 from gradlab.backend.special import special_function
 from gradlab.backend.timing import Timer
@@ -47,6 +47,7 @@ __all__ = [
     "is_array",
     "namespace",
     "nonfinite_expected",
+    "ones_to_sum",
     "overflow_expected",
     "random",
     "scatter_add",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from gradlab.backend.arrays import asarray_like, is_array, namespace, to_numpy
 from gradlab.backend.library import LIBRARIES, Array, library_of, load
 from gradlab.backend.selection import get_backend
 
-__all__ = ["free_cached_memory", "fresh", "scatter_add", "snapshot"]
+__all__ = ["free_cached_memory", "fresh", "ones_to_sum", "scatter_add", "snapshot"]
 
 
 def free_cached_memory() -> None:
@@ -45,6 +46,23 @@ def fresh(x: Array) -> Array:
     if flags is not None and flags.owndata and getattr(flags, "writeable", True):
         return x
     return namespace(x).asarray(x, copy=True)
+
+
+def ones_to_sum(n: int, like: Array) -> Array:
+    """Return n ones of the dtype and on the device of `like`, for sums as products with them.
+
+    A product takes NumPy a third of the time of its sum. Not to be written to.
+    """
+    if type(like) is np.ndarray:
+        return _numpy_ones(n, like.dtype)
+    return namespace(like).ones((n,), dtype=like.dtype, device=like.device)
+
+
+@lru_cache(maxsize=64)
+def _numpy_ones(n: int, dtype: Any) -> Array:
+    ones = np.ones(n, dtype=dtype)
+    ones.flags.writeable = False
+    return ones
 
 
 def scatter_add(values: Array, key: Any, shape: tuple[int, ...]) -> Array:

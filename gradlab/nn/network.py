@@ -381,8 +381,9 @@ class Network:
     def loss_and_gradient_at(self, params: Tree, x: Array, rows: Array) -> tuple[Array, Tree]:
         """What ``autodiff.value_and_grad(loss_at)`` gives, without the time that tracing takes."""
         xp = namespace(*params.values(), x, rows)
+        steps = tuple(zip(self.layers, self.names_of_layers, strict=True))
         kept = []  # a dense layer's input, an activation's output: no more than they need
-        for layer, names in zip(self.layers, self.names_of_layers, strict=True):
+        for layer, names in steps:
             if names:
                 kept.append(x)
                 x = x @ params[names[0]] + params[names[1]]
@@ -392,13 +393,12 @@ class Network:
         loss, extra = self.loss_function.value(xp, x, rows)
         g = self.loss_function.cotangent(xp, rows, extra)
         slopes = {}
-        for k in range(len(self.layers) - 1, -1, -1):
-            names = self.names_of_layers[k]
+        for layer, names in reversed(steps):
             if not names:
-                g = self.layers[k].cotangent(xp, g, kept[k])
+                g = layer.cotangent(xp, g, kept.pop())
                 continue
-            slopes[names[1]] = biases_cotangent(xp, g)
-            slopes[names[0]] = weights_cotangent(g, kept[k])
+            slopes[names[1]] = biases_cotangent(g)
+            slopes[names[0]] = weights_cotangent(g, kept.pop())
             if names[0] == "W1":
                 break
             g = g @ params[names[0]].mT
