@@ -43,12 +43,8 @@ def flatten(x: Tree) -> tuple[list[Any], Callable[[Sequence[Any]], Tree]]:
     return list(found.values()), build
 
 
-def aligned(
-    x: Tree, *others: Tree
-) -> tuple[list[tuple[Any, ...]], Callable[[Sequence[Any]], Tree]]:
-    """Leaves of `x`, in order, each with the leaves of the others that the same keys reach.
-
-    And the function that builds a tree like `x`, as from `flatten`.
+def aligned(x: Tree, *others: Tree) -> tuple[list[list[Any]], Callable[[Sequence[Any]], Tree]]:
+    """Leaves of `x`, then of each other those that the same keys reach; and, as `flatten`, `build`.
 
     Raises
     ------
@@ -56,7 +52,7 @@ def aligned(
         If another tree is not built like `x`.
     """
     found, build = _by_key(x)
-    columns: list[Any] = [found.values()]
+    columns = [list(found.values())]
     for tree in others:
         other = tree if found is x and isinstance(tree, dict) else dict(items(tree))
         if other.keys() != found.keys():
@@ -64,7 +60,7 @@ def aligned(
             msg = f"trees must be built alike: one has {one}, the other {two}"
             raise ValueError(msg)
         columns.append([other[key] for key in found])
-    return list(zip(*columns, strict=True)), build
+    return columns, build
 
 
 def map(f: Callable[..., Any], x: Tree, *others: Tree) -> Tree:  # noqa: A001  (the field's word)
@@ -77,8 +73,8 @@ def map(f: Callable[..., Any], x: Tree, *others: Tree) -> Tree:  # noqa: A001  (
     """
     if not is_tree(x):
         return f(x, *others)
-    groups, build = aligned(x, *others)
-    return build([f(*group) for group in groups])
+    columns, build = aligned(x, *others)
+    return build([f(*group) for group in zip(*columns, strict=True)])
 
 
 def _by_key(x: Tree) -> tuple[dict[Any, Any], Callable[[Sequence[Any]], Tree]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,13 @@ def test_the_direct_way_gives_what_tracing_gives(xp, assert_close, x, rows):
     assert_close(loss, gl.to_numpy(traced_loss))
     for key, slope in expected.items():
         assert_close(got[key], gl.to_numpy(slope), atol=1e-7 if "32" in str(slope.dtype) else 0)
+
+
+def test_a_network_that_was_pickled_has_its_gradient():
+    network = gl.nn.Network([gl.nn.ReLU(), gl.nn.Dense(3), gl.nn.Tanh(), gl.nn.Dense(3)], 4, seed=0)
+    again = pickle.loads(pickle.dumps(network))  # noqa: S301  (its own)
+    for key, slope in network.gradient(X, ROWS).items():
+        np.testing.assert_array_equal(again.gradient(X, ROWS)[key], slope)
 
 
 def test_one_sample_has_the_gradient_of_a_batch_of_one():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import array_api_strict
 import numpy as np
 import pytest
@@ -9,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gradlab as gl
-from gradlab.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSprop, clip_norm, lr_of
+from gradlab.optimizers import (
+    SGD,
+    AdaGrad,
+    Adam,
+    AdamW,
+    Optimizer,
+    RMSprop,
+    advance_of,
+    clip_norm,
+    lr_of,
+)
 
 
 def test_a_step_goes_down_the_gradient_and_leaves_its_arguments_alone(xp, assert_close):
@@ -169,6 +181,25 @@ def test_a_state_is_a_tree_that_a_step_leaves_alone(name):
     np.testing.assert_array_equal(again["W"], optimizer.step(params, grads, once)[0]["W"])
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+@pytest.mark.parametrize("name", RULES)
+def test_a_step_without_checks_is_the_step(xp, name, decay):
+    optimizer, _ = RULES[name]
+    if decay and hasattr(optimizer, "weight_decay"):
+        optimizer = dataclasses.replace(optimizer, weight_decay=decay)
+    params = {"W": xp.asarray([[1.0, -2.0]]), "b": xp.asarray([0.5])}
+    state = optimizer.init(params)
+    expected, expected_state = params, state
+    for slope in (0.3, -0.7, 2.0):
+        grads = {"b": xp.asarray([slope]), "W": xp.asarray([[2.0, slope]])}
+        params, state = advance_of(optimizer)(params, grads, state)
+        expected, expected_state = optimizer.step(expected, grads, expected_state)
+        for got, truth in ((params, expected), (state, expected_state)):
+            assert list(got) == list(truth)
+            for a, b in zip(gl.tree.leaves(got), gl.tree.leaves(truth), strict=True):
+                assert bool(xp.all(xp.asarray(a == b)))
+
+
 def test_gradients_are_clipped_by_their_norm_over_all_arrays():
     params = {"a": np.zeros(2), "b": np.zeros((1, 1))}
     grads = {"a": np.asarray([3.0, 0.0]), "b": np.asarray([[4.0]])}
@@ -177,6 +208,9 @@ def test_gradients_are_clipped_by_their_norm_over_all_arrays():
         moved, _ = optimizer.step(params, grads, optimizer.init(params))
         np.testing.assert_allclose(moved["a"], [-3 * factor, 0], rtol=1e-6)
         np.testing.assert_allclose(moved["b"], [[-4 * factor]], rtol=1e-6)
+    edge = {"a": np.asarray([3e-9, 0.0]), "b": np.asarray([[4e-9]])}  # torch.nn.utils' 1e-6 tells
+    moved, _ = clip_norm(SGD(1.0), 5e-9).step(params, edge, {"step": 0})
+    np.testing.assert_allclose(moved["b"], [[-4e-9 * 5e-9 / 1.005e-6]])
     huge = {"a": np.asarray([3e200, 0.0]), "b": np.asarray([[4e200]])}
     moved, _ = clip_norm(SGD(1.0), 1.0).step(params, huge, {"step": 0})
     np.testing.assert_allclose(moved["b"], [[-0.8]])

@@ -51,6 +51,18 @@ def test_map_goes_through_trees_side_by_side():
     assert tree.map(lambda u, v: u + v, 1.0, 2.0) == 3.0
 
 
+def test_dicts_are_matched_by_their_keys_in_any_order():
+    one, two = np.ones(1), np.ones(2)
+    for x, y in (
+        ({"a": one, "b": two}, {"b": two, "a": one}),
+        ({"c": [{"a": one, "b": two}]},) * 2,
+    ):
+        got = tree.map(lambda u, v: u + v, x, y)
+        assert [leaf.size for leaf in tree.leaves(got)] == [1, 2]
+    with pytest.raises(ValueError, match="built alike"):
+        tree.map(lambda u, v: u, {"a": one}, [one])
+
+
 def test_map_refuses_trees_that_differ():
     with pytest.raises(ValueError, match=r"built alike: one has \[\"tree\['a'\]\"\], the other"):
         tree.map(lambda u, v: u, {"a": np.ones(1)}, {"b": np.ones(1)})

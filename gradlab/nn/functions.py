@@ -35,6 +35,7 @@ __all__ = [
     "softmax",
     "softmax_cross_entropy",
     "tanh",
+    "targets_cotangent",
     "weights_cotangent",
 ]
 

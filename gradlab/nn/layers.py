@@ -33,13 +33,8 @@ class Dense:
 class Sigmoid:
     """Logistic function ``1 / (1 + exp(-x))`` of every element."""
 
-    @staticmethod
-    def function(x: Array) -> Array:
-        return functions.sigmoid(x)
-
-    @staticmethod
-    def value(xp: Namespace, a: Array) -> Array:
-        return functions.sigmoid_of(xp, a)
+    function = staticmethod(functions.sigmoid)
+    value = staticmethod(functions.sigmoid_of)
 
     @staticmethod
     def cotangent(xp: Namespace, g: Array, y: Array) -> Array:

@@ -18,13 +18,8 @@ __all__ = ["LOSSES", "CrossEntropy", "MeanSquaredError"]
 class CrossEntropy:
     """Cross-entropy of the softmax of the scores; targets are rows of probabilities."""
 
-    @staticmethod
-    def of_rows(z: Array, rows: Array) -> Array:
-        return functions.cross_entropy_of_rows(z, rows)
-
-    @staticmethod
-    def value(xp: Namespace, z: Array, rows: Array) -> tuple[Array, Any]:
-        return functions.cross_entropy_of(xp, z, rows)
+    of_rows = staticmethod(functions.cross_entropy_of_rows)
+    value = staticmethod(functions.cross_entropy_of)
 
     @staticmethod
     def cotangent(xp: Namespace, rows: Array, extra: Any) -> Array:
@@ -35,9 +30,7 @@ class CrossEntropy:
         log_classes = math.log(rows.shape[-1])
         return xp.asarray(log_classes, dtype=rows.dtype, device=rows.device)
 
-    @staticmethod
-    def predict(z: Array) -> Array:
-        return functions.softmax(z)
+    predict = staticmethod(functions.softmax)
 
     @staticmethod
     def state(xp: Namespace, z: Array, rows: Array) -> tuple[Array, ...]:

@@ -16,7 +16,8 @@ from typing import Any, Self
 from gradlab.backend import Array, asarray, namespace, use_backend
 from gradlab.backend.random import Generator, as_generator
 from gradlab.nn.checks import positive_int, real_targets, samples, targets
-from gradlab.nn.functions import accuracy_of_rows, biases_cotangent, linear, weights_cotangent
+from gradlab.nn.compiled import compile_gradient
+from gradlab.nn.functions import accuracy_of_rows, linear
 from gradlab.nn.layers import KINDS, Dense, Layer, Sigmoid
 from gradlab.nn.losses import LOSSES
 from gradlab.nn.perturbation import central_differences
@@ -100,6 +101,10 @@ class Network:
         sizes += [layer.units for layer in self.layers if isinstance(layer, Dense)]
         stds = [_std(init, m, n) for m, n in pairwise(sizes)]
         self.names_of_layers = _names(self.layers)
+        self._steps: tuple[tuple[Any, tuple[str, ...]], ...] = tuple(
+            zip(self.layers, self.names_of_layers, strict=True)
+        )
+        self._loss_and_gradient = compile_gradient(self._steps, self.loss_function)
         rng = as_generator(seed)
         self.seed = rng.seed
         with use_backend(dtype=dtype):
@@ -108,13 +113,18 @@ class Network:
                 self.params[f"W{k}"] = rng.normal((sizes[k - 1], sizes[k]), scale=std)
                 self.params[f"b{k}"] = asarray([0.0] * sizes[k])
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key != "_loss_and_gradient"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._loss_and_gradient = compile_gradient(self._steps, self.loss_function)
+
     def summary(self) -> str:
         """Table of the layers: the features of their output, and how many parameters they have."""
         rows, total = [("layer", "output", "parameters")], 0
         size = self.params["W1"].shape[0]
-        for number, (layer, names) in enumerate(
-            zip(self.layers, self.names_of_layers, strict=True)
-        ):
+        for number, (layer, names) in enumerate(self._steps):
             count = sum(math.prod(self.params[name].shape) for name in names)
             size = self.params[names[0]].shape[1] if names else size
             rows.append((f"{number + 1} {type(layer).__name__}", str(size), str(count)))
@@ -381,28 +391,8 @@ class Network:
     def loss_and_gradient_at(self, params: Tree, x: Array, rows: Array) -> tuple[Array, Tree]:
         """What ``autodiff.value_and_grad(loss_at)`` gives, without the time that tracing takes."""
         xp = namespace(*params.values(), x, rows)
-        steps = tuple(zip(self.layers, self.names_of_layers, strict=True))
-        kept = []  # a dense layer's input, an activation's output: no more than they need
-        for layer, names in steps:
-            if names:
-                kept.append(x)
-                x = x @ params[names[0]] + params[names[1]]
-            else:
-                x = layer.value(xp, x)
-                kept.append(x)
-        loss, extra = self.loss_function.value(xp, x, rows)
-        g = self.loss_function.cotangent(xp, rows, extra)
-        slopes = {}
-        for layer, names in reversed(steps):
-            if not names:
-                g = layer.cotangent(xp, g, kept.pop())
-                continue
-            slopes[names[1]] = biases_cotangent(g)
-            slopes[names[0]] = weights_cotangent(g, kept.pop())
-            if names[0] == "W1":
-                break
-            g = g @ params[names[0]].mT
-        return loss, {name: slopes[name] for name in params}
+        found: tuple[Array, Tree] = self._loss_and_gradient(xp, params, x, rows)
+        return found
 
     def numerical_gradient_at(
         self, params: Tree, x: Array, rows: Array, *, step: Any = None
@@ -425,7 +415,7 @@ class Network:
         return self.loss_function.baseline(namespace(rows), rows)
 
     def _scores(self, params: Tree, x: Array) -> Array:
-        for layer, names in zip(self.layers, self.names_of_layers, strict=True):
+        for layer, names in self._steps:
             x = linear(x, *(params[name] for name in names)) if names else layer.function(x)
         return x
 
@@ -434,9 +424,7 @@ class Network:
         called = tuple(f"network.params[{key!r}]" for key in params)
         namespace(*params.values(), names=called)
         features = params["W1"].shape[0]
-        for number, (layer, names) in enumerate(
-            zip(self.layers, self.names_of_layers, strict=True)
-        ):
+        for number, (layer, names) in enumerate(self._steps):
             if names:
                 features = _output_size(params, names, features, f"{number + 1}, {layer!r}")
         return samples(x, params["W1"].shape[0], params["W1"])

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from gradlab.backend import Array, namespace, to_numpy
 from gradlab.backend.random import Generator
-from gradlab.optimizers import Optimizer, lr_of
+from gradlab.optimizers import Optimizer, advance_of, lr_of
 from gradlab.training.checkpoint import Best, Checkpoint, Mark
 from gradlab.training.divergence import find_divergence
 from gradlab.training.history import PER_EPOCH, History
@@ -108,6 +108,10 @@ class Run:
         self.baseline = network.baseline_at(train.rows)
         state = optimizer.init(network.params)
         self.value_and_grad = gradient(network)
+        self.move = optimizer.step
+        is_of_one_dtype = len({leaf.dtype for leaf in network.params.values()}) == 1
+        can_advance = reduce is None and is_of_one_dtype
+        self.move_again = advance_of(optimizer) if can_advance else optimizer.step
         self.at = Mark(dict(network.params), state, batches.rng.state, 0, 0, 0, None)
 
     def resume(self, checkpoint: Checkpoint, total: int) -> None:
@@ -134,6 +138,7 @@ class Run:
         batches = self.batches.draw(self.train.x)[: total - offset]
         for batch in batches[before.steps - offset :]:
             self._step(batch)
+            self.move = self.move_again  # the first step has checked what fits what
             advance(1)
         baseline, metrics = self._fetch()
         history = self.history
@@ -189,7 +194,7 @@ class Run:
         loss, grads = self.value_and_grad(params, x, rows)
         if self.reduce:
             grads = self.reduce(grads)
-        moved, state = self.optimizer.step(params, grads, at.state)
+        moved, state = self.move(params, grads, at.state)
         self.losses.append(loss)
         self.at = Mark(moved, state, at.rng, at.steps, at.waiting + 1, at.epochs, at.best)
         params.update(moved)
