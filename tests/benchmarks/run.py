@@ -13,6 +13,7 @@ import sys
 from statistics import median
 
 import autodiff
+import differences
 import hand
 import numpy as np
 import threadpoolctl
@@ -118,6 +119,8 @@ def main():
     import_time()
     overhead()
     rosenbrock()
+    differences.main()
+    print()
     network((50,), 64)
     network((50,), 784)
     network((50,), 784, nonzero=0.2)
