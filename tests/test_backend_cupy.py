@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import gradlab as gl
-from gradlab.backend import BackendNotInstalledError, BackendUnavailableError, selection
+from gradlab.backend import BackendNotInstalledError, BackendUnavailableError, on_cupy, selection
 from gradlab.backend.on_cupy import _try_out
 
 
@@ -47,6 +47,9 @@ class Pool:
 
     def total_bytes(self):
         return self.held[Device.current]
+
+    def free_bytes(self):
+        return self.held[Device.current] // 4
 
     def free_all_blocks(self):
         self.held[Device.current] = 0
@@ -179,6 +182,12 @@ def test_a_working_cupy_is_selected_and_described(install):
         "device": 1, "name": "GPU 1", "free": 2**30, "total": 2**32,
         "used_by_arrays": 2**19, "held_by_pool": 2**20,
     }  # fmt: skip
+
+
+def test_what_is_built_at_once_is_a_part_of_the_memory_that_is_free(install):
+    install(fake_cupy())
+    assert on_cupy.chunk_bytes(0) == (2**30 + 3 * 2**18) // 16
+    assert on_cupy.chunk_bytes(1) == (2**30 + 2**18) // 16
 
 
 def test_memory_is_given_back_to_the_selected_device(install):

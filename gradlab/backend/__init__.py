@@ -22,7 +22,14 @@ from gradlab.backend.errors import (
     UnsupportedDTypeError,
 )
 from gradlab.backend.library import Array, Namespace
-from gradlab.backend.memory import free_cached_memory, fresh, ones_to_sum, scatter_add, snapshot
+from gradlab.backend.memory import (
+    chunk_bytes,
+    free_cached_memory,
+    fresh,
+    ones_to_sum,
+    scatter_add,
+    snapshot,
+)
 from gradlab.backend.selection import Backend, get_backend, set_backend, use_backend
 from gradlab.backend.special import special_function
 from gradlab.backend.timing import Timer
@@ -39,6 +46,7 @@ __all__ = [
     "UnsupportedDTypeError",
     "asarray",
     "asarray_like",
+    "chunk_bytes",
     "ensure_array",
     "examine",
     "free_cached_memory",

@@ -10,11 +10,22 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any, Protocol, TypeAlias, cast
 
-__all__ = ["LIBRARIES", "Array", "Device", "Library", "Namespace", "library_of", "load"]
+__all__ = [
+    "HOST_CHUNK_BYTES",
+    "LIBRARIES",
+    "Array",
+    "Device",
+    "Library",
+    "Namespace",
+    "library_of",
+    "load",
+]
 
 Array: TypeAlias = Any  # any array of the standard: it has no type of its own yet
 Namespace: TypeAlias = Any
 Device: TypeAlias = int | str
+
+HOST_CHUNK_BYTES = 2**22  # such arrays stay within a processor's last cache
 
 LIBRARIES = {
     "numpy": "gradlab.backend.on_numpy",
@@ -60,6 +71,10 @@ class Library(Protocol):
 
     def synchronize(self) -> None:
         """Wait until all work given to the current device is done."""
+        ...
+
+    def chunk_bytes(self, device: Device) -> int:
+        """Size of the arrays that a computation on `device` may build at once, for each of them."""
         ...
 
     def free_cached_memory(self, device: Device) -> None:

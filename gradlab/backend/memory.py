@@ -8,10 +8,22 @@ from typing import Any
 import numpy as np
 
 from gradlab.backend.arrays import asarray_like, is_array, namespace, to_numpy
-from gradlab.backend.library import LIBRARIES, Array, library_of, load
+from gradlab.backend.library import HOST_CHUNK_BYTES, LIBRARIES, Array, library_of, load
 from gradlab.backend.selection import get_backend
 
-__all__ = ["free_cached_memory", "fresh", "ones_to_sum", "scatter_add", "snapshot"]
+__all__ = ["chunk_bytes", "free_cached_memory", "fresh", "ones_to_sum", "scatter_add", "snapshot"]
+
+
+def chunk_bytes(like: Array) -> int:
+    """How large, in bytes, the arrays should be that a computation beside `like` builds at once.
+
+    On a processor they stay within its cache; on a GPU they are a part of the memory that is free.
+    """
+    name = library_of(like)
+    if name in LIBRARIES:
+        library = load(name)
+        return library.chunk_bytes(library.device_of(like))
+    return HOST_CHUNK_BYTES
 
 
 def free_cached_memory() -> None:

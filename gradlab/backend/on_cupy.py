@@ -16,6 +16,7 @@ from gradlab.backend.library import Array, Device, Namespace
 
 __all__ = [
     "add_at",
+    "chunk_bytes",
     "describe",
     "device_dtypes",
     "device_of",
@@ -31,6 +32,10 @@ __all__ = [
 # cudaError_t, CUDA Runtime API, section "Data types used by CUDA Runtime"
 _INSUFFICIENT_DRIVER = 35
 _NO_DEVICE = 100
+
+# What a computation needs beside its chunk, for which launches should be few and large: of the
+# memory that is free a sixteenth leaves room for fifteen arrays more.
+_CHUNKS = 16
 
 
 def namespace() -> Namespace:
@@ -86,6 +91,13 @@ def special() -> Any:
 
 def synchronize() -> None:
     _cupy().cuda.get_current_stream().synchronize()
+
+
+def chunk_bytes(device: Device) -> int:
+    cupy = _cupy()
+    with cupy.cuda.Device(device):
+        free, _ = cupy.cuda.runtime.memGetInfo()
+        return int(free + cupy.get_default_memory_pool().free_bytes()) // _CHUNKS
 
 
 def free_cached_memory(device: Device) -> None:

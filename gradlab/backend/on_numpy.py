@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.backend.library import Array, Device, Namespace
+from gradlab.backend.library import HOST_CHUNK_BYTES, Array, Device, Namespace
 
 __all__ = [
     "add_at",
+    "chunk_bytes",
     "describe",
     "device_dtypes",
     "device_of",
@@ -55,6 +56,10 @@ def special() -> None:
 
 def synchronize() -> None:
     """Nothing to wait for: NumPy has finished when it returns."""
+
+
+def chunk_bytes(device: Device) -> int:
+    return HOST_CHUNK_BYTES
 
 
 def free_cached_memory(device: Device) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from gradlab.backend.errors import BackendNotInstalledError, BackendUnavailableError
-from gradlab.backend.library import Array, Device, Namespace
+from gradlab.backend.library import HOST_CHUNK_BYTES, Array, Device, Namespace
 
 __all__ = [
     "add_at",
+    "chunk_bytes",
     "describe",
     "device_dtypes",
     "device_of",
@@ -74,6 +75,10 @@ def special() -> None:
 
 def synchronize() -> None:
     """Nothing to wait for: array-api-strict has finished when it returns."""
+
+
+def chunk_bytes(device: Device) -> int:
+    return HOST_CHUNK_BYTES
 
 
 def free_cached_memory(device: Device) -> None:

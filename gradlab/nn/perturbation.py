@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradlab.backend import Array, Namespace, namespace
+from gradlab.backend import Array, Namespace, chunk_bytes, namespace
 from gradlab.numerical.steps import step_rules
 from gradlab.tree import Tree
 
@@ -28,8 +28,8 @@ __all__ = ["central_differences"]
 _NODES = (0.5, 0.75, 1.0)
 _ROUNDINGS = 64
 
-# Elements that are carried through the network at once: they and their like stay within a cache
-_ELEMENTS = 2**18
+# Bytes of an element, and how many arrays of changes are alive at once, of those of a chunk's size
+_BYTES, _ALIVE = 8, 2
 
 
 def central_differences(
@@ -171,7 +171,8 @@ def _one_by_one(forward: _Forward, k: int, inputs: Array, h: Array, pairs: Array
 def _chunk(forward: _Forward, k: int, count: int) -> int:
     """How many pairs are computed at once, each with so many changes."""
     widest: int = max(v.shape[1] for v in forward.values[k + 1 :])
-    return max(1, _ELEMENTS // (count * widest))
+    elements = chunk_bytes(forward.values[0]) // (_BYTES * _ALIVE)
+    return max(1, elements // (count * widest))
 
 
 def _pairs(xp: Namespace, total: int, units: int, like: Array, rows: int) -> Any:

@@ -16,6 +16,7 @@ from gradlab import tree
 from gradlab.backend import (
     Array,
     Namespace,
+    chunk_bytes,
     is_array,
     namespace,
     stack_scalars,
@@ -39,10 +40,6 @@ __all__ = [
     "repeat",
     "value_and_gradient",
 ]
-
-# Bytes of perturbed points that are built at once where `chunk_size` is not given: many rows for
-# small problems, little memory for large ones, and no larger than a CPU's cache.
-_CHUNK_BYTES = 2**22
 
 
 class ConstantFunctionWarning(UserWarning):
@@ -298,8 +295,9 @@ def repeat(xp: Namespace, x: Array, k: int) -> Array:
 def chunk_rows(chunk_size: int | None, leaves: list[Array]) -> int:
     """How many points are built at once."""
     if chunk_size is None:
-        bytes_each = 8 * sum(math.prod(leaf.shape) for leaf in leaves)
-        return int(max(1, _CHUNK_BYTES // max(1, bytes_each)))
+        bytes_each: int = 8 * sum(math.prod(leaf.shape) for leaf in leaves)
+        budget = chunk_bytes(leaves[0]) if leaves else 0
+        return max(1, budget // max(1, bytes_each))
     if isinstance(chunk_size, bool) or not isinstance(chunk_size, int) or chunk_size < 1:
         msg = f"`chunk_size` must be a positive integer or None: got {chunk_size!r}"
         raise ValueError(msg)

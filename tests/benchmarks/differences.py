@@ -94,12 +94,12 @@ def of_several_variables(x):
     return ways
 
 
-def table(title, ways, f, axes, truth, rounds):
+def table(title, ways, f, *, axes, truth):
     """A line for each way: median time, calls, largest error in units of the largest slope."""
     print(f"\n{title:44s}{'time':>12s}{'calls':>9s}{'error':>10s}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of peers, about their own tables
-        seconds = interleaved({name: lambda way=way: way(f) for name, way in ways.items()}, rounds)
+        seconds = interleaved({name: lambda way=way: way(f) for name, way in ways.items()}, 5)
         for name, way in ways.items():
             counted = Counted(f, axes)
             error = np.max(np.abs(way(counted) - truth)) / np.max(np.abs(truth))
@@ -110,10 +110,10 @@ def main():
     """Print both tables."""
     x = np.linspace(0.1, 2.0, 100)
     title = "derivative of exp(-x) sin(3x) at 100 points"
-    table(title, of_one_variable(x), wave, 0, slope_of_wave(x), 5)
+    table(title, of_one_variable(x), wave, axes=0, truth=slope_of_wave(x))
     x = np.linspace(-1.0, 1.0, 20)
     title = "gradient of Rosenbrock's f, 20 variables"
-    table(title, of_several_variables(x), rosenbrock, 1, slope_of_rosenbrock(x), 5)
+    table(title, of_several_variables(x), rosenbrock, axes=1, truth=slope_of_rosenbrock(x))
 
 
 if __name__ == "__main__":
