@@ -104,6 +104,13 @@ def bench(session: nox.Session) -> None:
     session.run("python", "tests/benchmarks/run.py", *session.posargs, env=ONE_THREAD)
 
 
+@nox.session(name="bench-gpu")
+def bench_gpu(session: nox.Session) -> None:
+    """Print the benchmarks of a GPU; `-- --backend numpy --small` tries the script without one."""
+    session.install("-e.[cuda13x]")
+    session.run("python", "tests/benchmarks/gpu.py", *session.posargs)
+
+
 @nox.session
 def trial(session: nox.Session) -> None:
     """Try `check_gradient` on a thousand gradients that are right and a thousand that are not."""
