@@ -97,6 +97,38 @@ def xp(request):
         yield Placed(gl.namespace(), gl.asarray(0.0).device)
 
 
+WAITS = ("__bool__", "__float__", "__int__", "__index__", "__complex__", "__array__", "__dlpack__")
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """What made the host wait for array-api-strict's device: a list that grows.
+
+    Counted are conversions of an array to a value of Python or NumPy, and copies to the host by
+    gradlab (with what these convert, once). What travels the other way is not.
+    """
+    strict = pytest.importorskip("array_api_strict")
+    found, within = [], []
+
+    def counted(function):
+        def call(*args, **options):
+            if not within:
+                found.append(function.__name__)
+            within.append(function)
+            try:
+                return function(*args, **options)
+            finally:
+                within.pop()
+
+        return call
+
+    kind = type(strict.asarray(0.0))
+    for name in WAITS:
+        monkeypatch.setattr(kind, name, counted(getattr(kind, name)))
+    monkeypatch.setattr("gradlab.backend.on_strict.to_host", counted(gl.backend.on_strict.to_host))
+    return found
+
+
 @pytest.fixture
 def assert_close():
     """Compare an array with the truth: values, shape, and on request the dtype."""

@@ -10,14 +10,16 @@ from typing import Any, Literal, TypeAlias
 from gradlab import autodiff, numerical, tree
 from gradlab.backend import Array, asarray_like, is_array, namespace
 from gradlab.numerical.black_box import real_leaves, real_result, run_one_by_one
+from gradlab.numerical.differences import value_and_gradient_again
 
 __all__ = ["Gradient", "Objective", "Point"]
 
 Gradient: TypeAlias = Literal["numerical", "autodiff"] | Callable[[Any], tree.Tree]
 
-_KNOWN: dict[Any, Callable[..., tuple[Any, tree.Tree]]] = {
-    "numerical": numerical.value_and_gradient,
-    "autodiff": autodiff.value_and_gradient,
+# The first gradient may wait for the device, to warn of an f that ignores its argument
+_KNOWN: dict[Any, tuple[Callable[..., tuple[Any, tree.Tree]], ...]] = {
+    "numerical": (numerical.value_and_gradient, value_and_gradient_again),
+    "autodiff": (autodiff.value_and_gradient, autodiff.value_and_gradient),
 }
 
 
@@ -55,7 +57,9 @@ class Objective:
             loss = self.loss(x) if loss is None else loss
             given = self.gradient(self.build([xp.asarray(leaf, copy=True) for leaf in x]))
         else:
-            loss, given = _KNOWN[self.gradient](self._counted, self.build(x))
+            first, again = _KNOWN[self.gradient]
+            differentiated = first if self.njev == 1 else again
+            loss, given = differentiated(self._counted, self.build(x))
         grad = self.leaves_of(given, "`gradient`")
         sizes = [xp.max(xp.abs(g)) for g in grad if math.prod(g.shape)]
         size = xp.max(xp.stack(sizes)) if sizes else xp.zeros_like(loss)
