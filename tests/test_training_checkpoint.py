@@ -156,6 +156,47 @@ def test_an_interrupt_of_a_callback_loses_nothing(path):
     assert_same(train(epochs=3, checkpoint=path), train(epochs=3))
 
 
+def test_an_interrupt_of_the_last_write_loses_nothing(path, monkeypatch):
+    real, last = store.save, []
+
+    def save(path, state):
+        if len(state["history"]["loss"]) == len(truth.loss):
+            last.append(state)
+            if len(last) == 1:
+                raise KeyboardInterrupt
+        real(path, state)
+
+    options = {"epochs": 40, "optimizer": SGD(0.5), "patience": 3}
+    reference, truth = train(**options)
+    assert truth.stop_reason == "patience"
+    monkeypatch.setattr(store, "save", save)
+    network, history = train(checkpoint=path, **options)
+    monkeypatch.undo()
+    assert (len(last), history.stop_reason) == (2, "interrupted")
+    assert history.loss == truth.loss
+    assert_same_params(network.params, reference.params)
+    assert_same(train(checkpoint=path, **options), (reference, truth))
+
+
+@pytest.mark.parametrize("end", ["callback", "interrupted"])
+def test_a_checkpoint_holds_no_parameters_that_an_epoch_spoilt(path, end):
+    """The last step of the third epoch, and of the training, is one too far."""
+
+    def stop(history):
+        if len(history.loss) == 3:
+            if end == "interrupted":
+                raise KeyboardInterrupt
+            return True
+        return False
+
+    wild = SGD(lambda step: 1e4 if step == 17 else 0.5)
+    _, history = train(epochs=9, checkpoint=path, optimizer=wild, callbacks=[stop])
+    assert history.stop_reason == end
+    assert len(store.load(path)["history"]["loss"]) == 2
+    tame = {"optimizer": SGD(0.5)}
+    assert_same(train(epochs=9, checkpoint=path, **tame), train(epochs=9, **tame))
+
+
 def test_what_a_callback_did_to_the_parameters_is_in_the_checkpoint(path):
     network = make()
 

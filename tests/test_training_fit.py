@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import gradlab as gl
-from gradlab import tree
 from gradlab.nn import TwoLayerNetwork
 from gradlab.optimizers import SGD
 from gradlab.training import fit, loop
@@ -32,19 +31,6 @@ def data():
 
 def on_host(params):
     return {key: np.array(gl.to_numpy(value)) for key, value in params.items()}
-
-
-@pytest.fixture
-def cheap(monkeypatch):
-    """Gradients of one: what a step costs and does is then plain, whatever the loss."""
-
-    def value_and_grad(network):
-        return lambda params, *data: (
-            network.loss_at(params, *data),
-            tree.map(lambda p: p * 0 + 1, params),
-        )
-
-    monkeypatch.setitem(loop.GRADIENTS, "autodiff", value_and_grad)
 
 
 def test_separable_data_are_learnt(backend):
@@ -106,10 +92,10 @@ class Recorder:
         return x, t
 
     def loss_at(self, params, x, rows):  # noqa: ARG002
-        self.batches.append(x[:, 0].tolist())
         return np.asarray(np.mean(x) + params["w"][0] * 0)
 
     def loss_and_gradient_at(self, params, x, rows):
+        self.batches.append(x[:, 0].tolist())
         return self.loss_at(params, x, rows), {"w": np.ones(1)}
 
     def accuracy_at(self, params, x, rows):  # noqa: ARG002
@@ -122,7 +108,7 @@ class Recorder:
         return fit(self, self.x, self.t, **options)
 
 
-def test_every_epoch_sees_each_sample_once_in_a_new_order(cheap):
+def test_every_epoch_sees_each_sample_once_in_a_new_order():
     network = Recorder(7)
     history = network.fit(epochs=3, batch_size=3, optimizer=SGD(1e-9))
     assert [len(batch) for batch in network.batches] == [3, 3, 1] * 3
@@ -133,7 +119,7 @@ def test_every_epoch_sees_each_sample_once_in_a_new_order(cheap):
     assert history.loss == pytest.approx([3.0] * 3)  # each sample weighs the same: mean of 0 .. 6
 
 
-def test_batches_are_drawn_with_replacement_where_asked(cheap):
+def test_batches_are_drawn_with_replacement_where_asked():
     network = Recorder(7)
     history = network.fit(epochs=4, batch_size=3, replace=True)
     assert [len(batch) for batch in network.batches] == [3] * 12
@@ -143,7 +129,7 @@ def test_batches_are_drawn_with_replacement_where_asked(cheap):
     assert len(history.loss) == 4
 
 
-def test_steps_count_in_total_and_may_end_within_an_epoch(cheap):
+def test_steps_count_in_total_and_may_end_within_an_epoch():
     network = Recorder(7)
     history = network.fit(steps=5, batch_size=3, optimizer=SGD(1e-9))
     assert [len(batch) for batch in network.batches] == [3, 3, 1, 3, 3]
@@ -152,7 +138,7 @@ def test_steps_count_in_total_and_may_end_within_an_epoch(cheap):
     assert history.loss[1] == pytest.approx(np.mean(list(chain(*network.batches[3:]))))
 
 
-def test_the_seed_decides_the_batches_and_is_kept(cheap):
+def test_the_seed_decides_the_batches_and_is_kept():
     def batches(seed):
         network = Recorder(7)
         return network.fit(epochs=2, batch_size=3, seed=seed).seed, network.batches
@@ -188,7 +174,7 @@ def test_the_callers_arrays_stay_as_they_are(backend):
     np.testing.assert_array_equal(gl.to_numpy(t), LABELS)
 
 
-def test_callbacks_see_the_history_and_a_true_return_stops(cheap):
+def test_callbacks_see_the_history_and_a_true_return_stops():
     seen, also = [], []
 
     def stop(history):
@@ -202,7 +188,7 @@ def test_callbacks_see_the_history_and_a_true_return_stops(cheap):
     assert len(history.train_loss_list) == 4
 
 
-def test_a_change_that_a_callback_makes_is_trained_on(cheap):
+def test_a_change_that_a_callback_makes_is_trained_on():
     network = Recorder(4)
 
     def reset(history):
@@ -264,7 +250,7 @@ def test_an_exception_passes_and_leaves_the_last_complete_step():
         np.testing.assert_array_equal(network.params[key], value)
 
 
-def test_nothing_is_printed_unless_asked_for(cheap, capsys):
+def test_nothing_is_printed_unless_asked_for(capsys):
     Recorder(4).fit(epochs=2, batch_size=2)
     assert capsys.readouterr() == ("", "")
     Recorder(4).fit(epochs=2, batch_size=2, progress=True)
@@ -355,7 +341,7 @@ def test_a_callback_that_writes_into_the_parameters_does_not_change_the_best():
     assert network.params["w"] == [1.0]
 
 
-def test_reduce_stands_between_gradient_and_step(cheap):
+def test_reduce_stands_between_gradient_and_step():
     given = []
 
     def halved(grads):
@@ -368,7 +354,7 @@ def test_reduce_stands_between_gradient_and_step(cheap):
     assert [grads["w"].tolist() for grads in given] == [[1.0]] * 3
 
 
-def test_the_rate_of_each_epoch_is_recorded(cheap):
+def test_the_rate_of_each_epoch_is_recorded():
     history = Recorder(4).fit(steps=5, batch_size=2, optimizer=SGD(lambda step: 0.5**step))
     assert history.lr == [0.5, 0.125, 0.0625]
     assert Recorder(4).fit(epochs=2, optimizer=SGD(0.25)).lr == [0.25, 0.25]

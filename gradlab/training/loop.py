@@ -85,8 +85,9 @@ def fit(
     validation : (x, t), optional
         Samples and targets to judge the parameters by at the end of each epoch.
     patience : int, optional
-        Stop after so many epochs in a row without a lower loss on the validation data. However
-        the training ends, the network then has the parameters of the best epoch.
+        Stop after so many epochs in a row without a lower loss on the validation data. Where the
+        training finishes, stops or is interrupted, the network then has the parameters of the best
+        epoch.
     seed : int, Generator or None
         Of the batches. None draws one, kept in the history.
     replace : bool
@@ -97,7 +98,7 @@ def fit(
     progress : bool
         Show a bar of tqdm on standard error. Otherwise nothing is printed.
     checkpoint : str or path, optional
-        File to write to where an epoch ends, as often as takes less than 5 % of the time, and
+        File to write to where a good epoch ends, as often as takes less than 5 % of the time, and
         always when the training finishes, stops or is interrupted. See `gradlab.store`.
     resume : bool
         Go on from `checkpoint` if there is such a file; False begins anew, and replaces it.
@@ -109,7 +110,8 @@ def fit(
     History
         Also after KeyboardInterrupt (`stop_reason` ``interrupted``): then the parameters are
         those of the last complete step (with `patience`, of the best epoch), and an epoch that
-        was under way has its losses in `train_loss_list` alone.
+        was under way has its losses in `train_loss_list` alone. Where the loss exploded since the
+        last good epoch, parameters and history go back to the end of that.
 
     Raises
     ------
@@ -119,16 +121,20 @@ def fit(
     OSError
         If a checkpoint cannot be read or written.
     DivergenceError
-        At the end of an epoch in which the loss of a step was not finite, or whose mean loss
-        exceeds ten times the larger of the first step's loss and the network's baseline.
+        At the end of an epoch in which a loss was not finite; or of the third in a row, or the
+        last of the training, at whose end the loss exceeds ten times the larger of the first
+        step's loss and the network's baseline. The parameters are then those from before the
+        first of these epochs.
 
     Notes
     -----
-    The rule of divergence: the baseline is the loss of guessing, log(classes) for the
-    cross-entropy and the variance of the targets for the mean squared error (`baseline_at`). Ten
-    times that, and ten times the loss that the initial weights began with, is worse than to know
-    nothing, by more than a batch's noise or a bad epoch that will mend. The parameters of the end
-    of the last good epoch are restored.
+    The rule of divergence: a step's loss is that of the parameters before it, so what an epoch
+    led to is judged by one more loss at its end, of the samples of its first batches, a hundred at
+    least. The baseline is the loss of guessing, log(classes) for the cross-entropy and the
+    variance of the targets for the mean squared error (`baseline_at`). Ten times that, and ten
+    times the loss that the initial weights began with, is worse than to know nothing, by more than
+    noise; but a training may pass through an epoch or two of it to a good end. What stays there
+    for three is lost. ``docs/training.md`` has the figures.
 
     Any other exception passes through, the parameters being those of the last complete step.
 
@@ -183,10 +189,11 @@ def fit(
     try:
         with _bar(total, run.at.steps, shown=progress) as advance:
             history.stop_reason = _train(run, total, advance, callbacks, patience)
+        run.keep(now=True)
     except KeyboardInterrupt:
         run.break_off()
         history.stop_reason = "interrupted"
-    run.keep(now=True)
+        run.keep(now=True)
     if patience is not None:
         run.restore_best()
     return history
