@@ -13,7 +13,7 @@ from gradlab.backend import Array
 from gradlab.backend.random import Generator, as_generator
 from gradlab.nn.checks import positive_int
 from gradlab.optimizers import SGD, Optimizer
-from gradlab.training.checkpoint import Checkpoint
+from gradlab.training.checkpoint import Checkpoint, fingerprint, name_of
 from gradlab.training.history import History, StopReason
 from gradlab.training.run import Batches, Run, Samples, Trainable
 
@@ -167,24 +167,36 @@ def fit(
         total = positive_int(epochs, "epochs") * batches.per_epoch
     else:
         total = positive_int(steps, "steps")
-    settings = {
-        "seed": None if seed is None else batches.rng.seed,
-        "samples": batches.samples,
-        "batch_size": batches.size,
-        "replace": replace,
-    }
+    held_out = _validation(network, validation, patience)
+    file = None
+    if checkpoint is not None:
+        settings = {
+            "layers": _text(getattr(network, "layers", None)),
+            "loss": _text(getattr(network, "loss_name", None)),
+            "optimizer": name_of(optimizer),
+            "gradient": gradient,
+            "seed": None if seed is None else batches.rng.seed,
+            "samples": batches.samples,
+            "batch_size": batches.size,
+            "replace": replace,
+            "data": fingerprint(*train),
+            "validation": held_out and fingerprint(*held_out),
+        }
+        file = Checkpoint(checkpoint, settings)
     run = Run(
         network,
         train,
-        _validation(network, validation, patience),
+        held_out,
         batches=batches,
         optimizer=optimizer,
         gradient=GRADIENTS[gradient],
         reduce=reduce,
-        checkpoint=None if checkpoint is None else Checkpoint(checkpoint, settings),
+        checkpoint=file,
     )
-    if run.checkpoint and resume and run.checkpoint.path.exists():
-        run.resume(run.checkpoint, total)
+    if file and resume and file.path.exists():
+        run.resume(file, total)
+    if file:
+        file.rehearse(run.at, run.history)
     history = run.history
     try:
         with _bar(total, run.at.steps, shown=progress) as advance:
@@ -255,6 +267,10 @@ def _check(network: Any, optimizer: Any, gradient: Any, reduce: Any) -> None:
     if not (reduce is None or callable(reduce)):
         msg = f"`reduce` must be a function of the gradients: got {reduce!r}"
         raise TypeError(msg)
+
+
+def _text(x: Any) -> str | None:
+    return None if x is None else str(list(x)) if isinstance(x, tuple) else str(x)
 
 
 def _callables(callbacks: Any) -> tuple[Callable[[History], Any], ...]:
