@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import gradlab as gl
+from gradlab import nn
 from gradlab.nn import TwoLayerNetwork
 from gradlab.optimizers import SGD
 from gradlab.training import fit, loop
@@ -403,6 +404,11 @@ MISTAKES = {
     "a rate": ({"steps": 1, "optimizer": 0.1}, TypeError, r"such as SGD\(0.1\): got 0.1"),
     "a class": ({"steps": 1, "optimizer": SGD}, TypeError, "`optimizer` must be an update rule"),
     "a function": ({"steps": 1, "callbacks": print}, TypeError, "`callbacks` must be a sequence"),
+    "no callbacks": (
+        {"steps": 1, "callbacks": None},
+        TypeError,
+        "`callbacks` must be a sequence of functions of the history: got None",
+    ),
     "a string": ({"steps": 1, "callbacks": "ab"}, TypeError, "`callbacks` must be a sequence"),
 }
 
@@ -426,11 +432,34 @@ def test_bad_data_are_refused_before_any_work(backend, monkeypatch):
         fit(network, x, t + 1, epochs=1)
     with pytest.raises(ValueError, match=r"`x` must be a batch of shape .* one sample"):
         fit(network, x[0, :], 1, epochs=1)
-    with pytest.raises(ValueError, match="`x` must be a batch"):
-        fit(network, x[:0, :], t[:0], epochs=1)
+    nobody, message = x[:0, :], r"`x` must be a batch of at least one sample: got shape \(0, 2\)"
+    with pytest.raises(ValueError, match=message):
+        fit(network, nobody, t[:0], epochs=1)
+    with pytest.raises(ValueError, match=f"in `validation`: {message}"):
+        fit(network, x, t, epochs=1, validation=(nobody, t[:0]))
+    regression = nn.Network([nn.Dense(1)], 2, loss="mean_squared_error")
+    with pytest.raises(ValueError, match=message):
+        fit(regression, nobody, nobody[:, :1], epochs=1)
+    with pytest.raises(ValueError, match=message.replace("2", "1")):
+        Recorder(0).fit(epochs=1)
     for other in (TwoLayerNetwork, None, {"W1": x}):
         with pytest.raises(TypeError, match="`network` must be a network"):
             fit(other, x, t, epochs=1)
+
+
+class Forgetful:
+    """An update rule that gives back all parameters but the first."""
+
+    def init(self, params):  # noqa: ARG002
+        return {}
+
+    def step(self, params, grads, state):  # noqa: ARG002
+        return dict(list(params.items())[1:]), state
+
+
+def test_an_optimizer_must_return_every_parameter():
+    with pytest.raises(ValueError, match=r"`optimizer` must return .*'b2'\]: it gave \['b1', "):
+        fit(make(), *data(), epochs=1, optimizer=Forgetful())
 
 
 def test_parameters_that_cannot_learn_are_refused_before_any_work(monkeypatch):

@@ -93,6 +93,15 @@ def test_mistakes_are_told():
             lr_find(make(), X, LABELS, **options)
 
 
+def test_data_are_refused_as_for_a_training():
+    for x, t, message in (
+        (X[0], 1, r"`x` must be a batch of shape \(n, features\): got one sample"),
+        (X[:0], LABELS[:0], r"`x` must be a batch of at least one sample: got shape \(0, 2\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            lr_find(make(), x, t)
+
+
 def test_a_sweep_is_a_table_of_trainings():
     def run(lr):
         validation = (X[::2], LABELS[::2])

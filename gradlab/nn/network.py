@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from gradlab.backend import Array, asarray, namespace, use_backend
 from gradlab.backend.random import Generator, as_generator
-from gradlab.nn.checks import positive_int, real_targets, samples, targets
+from gradlab.nn.checks import positive_int, real_targets, require_samples, samples, targets
 from gradlab.nn.compiled import compile_gradient
 from gradlab.nn.functions import accuracy_of_rows, linear
 from gradlab.nn.layers import KINDS, Dense, Layer, Sigmoid
@@ -380,7 +380,9 @@ class Network:
             `t` as probabilities, in that dtype.
         """
         x = self._samples(x)
-        outputs = self.params[f"W{len(self.params) // 2}"].shape[-1]
+        require_samples(x)
+        last = [names for names in self.names_of_layers if names][-1]
+        outputs = self.params[last[0]].shape[-1]
         check = targets if self.loss_name == "cross_entropy" else real_targets
         return x, check(t, (*x.shape[:-1], outputs), x, "x")
 
@@ -421,6 +423,10 @@ class Network:
 
     def _samples(self, x: Any) -> Array:
         params = self.params
+        for number, (layer, names) in enumerate(
+            zip(self.layers, self.names_of_layers, strict=True), 1
+        ):
+            _require_all(params, names, f"{number}, {layer!r}")
         called = tuple(f"network.params[{key!r}]" for key in params)
         namespace(*params.values(), names=called)
         features = params["W1"].shape[0]
@@ -513,6 +519,15 @@ def _names(layers: tuple[Layer, ...]) -> tuple[tuple[str, ...], ...]:
         (f"W{k}", f"b{k}") if isinstance(layer, Dense) and (k := next(numbers)) else ()
         for layer in layers
     )
+
+
+def _require_all(params: Tree, names: tuple[str, ...], layer: str) -> None:
+    missing = [name for name in names if name not in params]
+    if missing:
+        msg = (
+            f"`network.params` must have the parameters of layer {layer}: {missing[0]!r} is missing"
+        )
+        raise ValueError(msg)
 
 
 def _output_size(params: Tree, names: tuple[str, ...], features: int, layer: str) -> int:

@@ -11,13 +11,13 @@ from typing import Any, Literal
 from gradlab import numerical
 from gradlab.backend import Array
 from gradlab.backend.random import Generator, as_generator
-from gradlab.nn.checks import positive_int
+from gradlab.nn.checks import positive_int, require_samples
 from gradlab.optimizers import SGD, Optimizer
 from gradlab.training.checkpoint import Checkpoint, fingerprint, name_of
 from gradlab.training.history import History, StopReason
 from gradlab.training.run import Batches, Run, Samples, Trainable
 
-__all__ = ["fit"]
+__all__ = ["GRADIENTS", "checked_samples", "fit"]
 
 
 def _by_differences(network: Trainable) -> Callable[..., tuple[Array, Any]]:
@@ -161,7 +161,7 @@ def fit(
     callbacks = _callables(callbacks)
     _check(network, optimizer, gradient, reduce)
     size = positive_int(batch_size, "batch_size")
-    train = _samples(network, x, t)
+    train = checked_samples(network, x, t)
     batches = Batches(as_generator(seed), train.x.shape[0], min(size, train.x.shape[0]), replace)
     if epochs is not None:
         total = positive_int(epochs, "epochs") * batches.per_epoch
@@ -228,11 +228,13 @@ def _train(
     return "finished"
 
 
-def _samples(network: Trainable, x: Any, t: Any) -> Samples:
+def checked_samples(network: Trainable, x: Any, t: Any) -> Samples:
+    """What the network prepares, refused where it is no batch."""
     x, rows = network.prepare(x, t)
     if x.ndim == 1:
         msg = f"`x` must be a batch of shape (n, features): got one sample of shape {x.shape}"
         raise ValueError(msg)
+    require_samples(x)
     return Samples(x, rows)
 
 
@@ -248,7 +250,7 @@ def _validation(network: Trainable, validation: Any, patience: Any) -> Samples |
         msg = f"`validation` must be (x, t): got {type(validation).__name__}"
         raise TypeError(msg)
     try:
-        return _samples(network, *validation)
+        return checked_samples(network, *validation)
     except (TypeError, ValueError) as error:
         msg = f"in `validation`: {error}"
         raise type(error)(msg) from error
@@ -274,7 +276,7 @@ def _text(x: Any) -> str | None:
 
 
 def _callables(callbacks: Any) -> tuple[Callable[[History], Any], ...]:
-    found = () if callable(callbacks) else tuple(callbacks)
+    found = tuple(callbacks) if isinstance(callbacks, Iterable) else (None,)
     if callable(callbacks) or not all(callable(callback) for callback in found):
         msg = f"`callbacks` must be a sequence of functions of the history: got {callbacks!r}"
         raise TypeError(msg)

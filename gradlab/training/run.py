@@ -151,6 +151,12 @@ class Run:
             self._step(batch)
             self.move = self.move_again  # the first step has checked what fits what
             advance(1)
+        if self.at.params.keys() != before.params.keys():
+            msg = (
+                "`optimizer` must return what is built like the parameters, which are "
+                f"{list(before.params)}: it gave {list(self.at.params)}"
+            )
+            raise ValueError(msg)
         baseline, end, metrics = self._fetch()
         history = self.history
         losses = history.train_loss_list[offset:]

@@ -12,7 +12,7 @@ from gradlab.nn.checks import positive_int
 from gradlab.optimizers import SGD, Optimizer
 from gradlab.training.divergence import DivergenceError
 from gradlab.training.history import History
-from gradlab.training.loop import GRADIENTS
+from gradlab.training.loop import GRADIENTS, checked_samples
 from gradlab.training.run import Batches, Trainable
 
 _NOISE = 1.001  # a loss that is higher by more than this rises: rounding and tiny rates do not
@@ -115,7 +115,7 @@ def lr_find(
         raise ValueError(msg)
     positive_int(steps, "steps")
     size = positive_int(batch_size, "batch_size")
-    x, rows = network.prepare(x, t)
+    x, rows = checked_samples(network, x, t)
     rng = as_generator(seed)
     before = rng.state
     batches = Batches(rng, x.shape[0], min(size, x.shape[0]), replace=False)
