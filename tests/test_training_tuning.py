@@ -118,6 +118,32 @@ def test_a_sweep_is_a_table_of_trainings():
     assert rows[2][-1] == "diverged"
 
 
+def test_an_interrupt_ends_a_sweep_with_what_it_has():
+    values = []
+
+    def run(value):
+        values.append(value)
+
+        def interrupt(history):
+            if value == 2:
+                raise KeyboardInterrupt
+
+        return fit(make(), X, LABELS, epochs=1, callbacks=[interrupt])
+
+    found = sweep(run, [1, 2, 3])
+    assert (values, found.values, found.interrupted) == ([1, 2], [1, 2], True)
+    assert [result.stop_reason for result in found.results] == ["finished", "interrupted"]
+
+    def raising(value):
+        if value == 2:
+            raise KeyboardInterrupt
+        return value
+
+    found = sweep(raising, [1, 2, 3])
+    assert (found.values, found.results, found.interrupted) == ([1], [1], True)
+    assert not sweep(raising, [1, 3]).interrupted
+
+
 def test_a_sweep_takes_any_value_and_any_number():
     rows = str(sweep(lambda rule: rule.lr_at(0), [SGD(0.5), Adam()])).splitlines()
     assert rows[0].split() == ["value", "result"]

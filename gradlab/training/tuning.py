@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from gradlab.backend import Array, Namespace, namespace, nonfinite_expected, to_numpy
@@ -169,13 +169,16 @@ class Sweep:
     Attributes
     ----------
     values : list
-        As they were given.
+        As they were given; after an interrupt, those that were begun.
     results : list
         What `run` returned for each; where it diverged, the history up to there.
+    interrupted : bool
+        Whether an interrupt ended it, so that there may be values without a result.
     """
 
     values: list[Any]
     results: list[Any]
+    interrupted: bool = False
 
     def __str__(self) -> str:
         rows = [_columns(result) for result in self.results]
@@ -201,7 +204,8 @@ def sweep(run: Callable[[Any], Any], values: Iterable[Any]) -> Sweep:
     Returns
     -------
     Sweep
-        A training that diverges has its line, too.
+        A training that diverges has its line, too. After KeyboardInterrupt, or a result whose
+        `stop_reason` is ``interrupted``, the results so far.
 
     Examples
     --------
@@ -216,8 +220,17 @@ def sweep(run: Callable[[Any], Any], values: Iterable[Any]) -> Sweep:
     0.1    4.15e-20  converged
     1      1         oscillating
     """
-    values = list(values)
-    return Sweep(values, [_result(run, value) for value in values])
+    found = Sweep([], [])
+    for value in list(values):
+        try:
+            result = _result(run, value)
+        except KeyboardInterrupt:
+            return replace(found, interrupted=True)
+        found.values.append(value)
+        found.results.append(result)
+        if _columns(result).get("stop_reason") == "interrupted":  # `fit` has caught it
+            return replace(found, interrupted=True)
+    return found
 
 
 def _result(run: Callable[[Any], Any], value: Any) -> Any:
