@@ -1,6 +1,7 @@
 """Checkpoints: a training that is broken off, anywhere and anyhow, goes on as if it had not been.
 
-Trainings are killed `GRADLAB_TEST_KILLS` times at random moments, 50 unless that says otherwise.
+Trainings are killed or interrupted, each `GRADLAB_TEST_KILLS` times at random moments, 50 unless
+that says otherwise.
 """
 
 from __future__ import annotations
@@ -248,10 +249,14 @@ def in_a_child(work, after, number):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # pytest's threads sleep
-@pytest.mark.parametrize(("number", "kills"), [(signal.SIGKILL, KILLS), (signal.SIGINT, KILLS)])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("optimizer", "replace"), [(SGD(0.1, momentum=0.9), False), (Adam(0.02), True)]
+)
 def test_a_training_that_is_killed_at_any_moment_goes_on_as_if_it_had_not_been(
-    path, monkeypatch, number, kills
+    path, monkeypatch, number, optimizer, replace
 ):
+    kills = KILLS // 2
     monkeypatch.setattr(module, "_SHARE", 1.0)  # write after every epoch: moments of all kinds
     network, reached = make(), {}
 
@@ -259,7 +264,7 @@ def test_a_training_that_is_killed_at_any_moment_goes_on_as_if_it_had_not_been(
         reached[len(history.train_loss_list)] = {k: v.copy() for k, v in network.params.items()}
 
     monkeypatch.setitem(loop.GRADIENTS, "autodiff", slowly(loop.GRADIENTS["autodiff"]))
-    options = {"epochs": 60, "optimizer": SGD(0.1, momentum=0.9)}
+    options = {"epochs": 60, "optimizer": optimizer, "replace": replace}
     truth = train(network, callbacks=[remember], **options)
     moments = np.random.default_rng(1).uniform(0, 0.06, kills)
     ends = []

@@ -41,7 +41,9 @@ class Network:
     init : float or {"glorot", "he"}
         Standard deviation of the normal numbers that the weights start from: itself, or for a
         layer from m to n units sqrt(2 / (m + n)) or sqrt(2 / m). Biases start at 0. A small
-        number (0.01) stalls: digits stay unread for 50 epochs.
+        number stalls, the more so the deeper the network: with 0.01, SGD(0.1) and two hidden layers
+        of 50 sigmoids, digits are read no better than by guessing after 50 epochs; with one, a
+        quarter of them after 30. ``docs/training.md`` has more.
     seed : int or Generator, optional
         None draws one, kept in `seed`.
     dtype : {"float64", "float32"}, optional
@@ -444,7 +446,8 @@ class TwoLayerNetwork(Network):
     input_size, hidden_size, output_size : int
         Features of a sample, hidden units, classes.
     weight_init_std : float or {"glorot", "he"}
-        What `Network` calls `init`.
+        What `Network` calls `init`. The default, the textbook's, needs a learning rate of about 1
+        to leave its plateau within ten epochs of digits; "glorot" is there at 0.1.
     seed : int or Generator, optional
         None draws one, kept in `seed`.
     dtype : {"float64", "float32"}, optional

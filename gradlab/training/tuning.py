@@ -66,8 +66,8 @@ def lr_find(
 
     Every rate begins at the parameters that the network has, and sees the same batches. They are
     tried in rising order, up to the first at which the loss rises: that of all the data at the
-    end, or the mean of the batches on the way, each beside what it is without training. Beyond it
-    a loss may be low again, by luck.
+    end, or the mean of the batches on the way, each beside what it is without training; single
+    steps may rise at lower rates. Beyond it a loss may be low again, by luck.
 
     Parameters
     ----------
