@@ -270,8 +270,6 @@ class Run:
     def _fetch_losses(self, others: list[Array]) -> list[float]:
         """Record the losses of the steps; return other numbers, got in the same wait."""
         at, wanted = self.at, [*self.losses[: self.at.waiting], *others]
-        if not wanted:
-            return []
         numbers: list[float] = to_numpy(self.xp.stack(wanted)).tolist()
         self.history.train_loss_list += numbers[: at.waiting]
         self.at = at._replace(steps=at.steps + at.waiting, waiting=0)
