@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -27,7 +28,8 @@ OPTIMIZERS: dict[str, tuple[Callable[[float], Any], float]] = {  # each with its
     "adam": (Adam, 0.01),
     "adamw": (AdamW, 0.01),
 }
-EXIT_UNUSABLE, EXIT_USAGE, EXIT_DIVERGED, EXIT_INTERRUPTED = 1, 2, 3, 130
+EXIT_UNUSABLE, EXIT_USAGE, EXIT_DIVERGED = 1, 2, 3
+EXIT_INTERRUPTED, EXIT_PIPE = 130, 141  # as a shell reports the signals SIGINT and SIGPIPE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,16 +44,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         Exit status: 0; 1 if the doctor finds that the selection cannot work; 2 for a mistake of
-        the user's; 3 if the training diverged; 130 if it was interrupted.
+        the user's; 3 if the training diverged; 130 if it was interrupted; 141 if nobody reads the
+        output any more.
     """
     parser = _parser()
     arguments = parser.parse_args(argv)
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
-        return run(arguments)
+        status = run(arguments)
+        sys.stdout.flush()  # here, where a pipe that is closed is expected
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+        return EXIT_PIPE
+    except KeyboardInterrupt:
+        print(f"gradlab {arguments.command}: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except MemoryError as error:
+        print(f"gradlab {arguments.command}: error: out of memory: {error}", file=sys.stderr)
+        return EXIT_USAGE
     except (BackendError, OSError, ValueError) as error:
         print(f"gradlab {arguments.command}: error: {error}", file=sys.stderr)
         return EXIT_USAGE
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -175,6 +189,9 @@ def _train_on_selected(arguments: argparse.Namespace) -> int:
     if arguments.resume and not checkpoint:
         msg = "--resume needs --checkpoint, the file to go on from"
         raise ValueError(msg)
+    if arguments.resume and checkpoint and not checkpoint.exists():
+        msg = f"--resume: {checkpoint} does not exist; to begin anew, leave --resume out"
+        raise ValueError(msg)
     backend = get_backend()
     say(f"backend   {backend}, {backend.dtype} (from {backend.source})")
     train, validation, test = _load(arguments)
@@ -261,17 +278,17 @@ def _sweep(arguments: argparse.Namespace) -> int:
                 history = _fit(one, network, train, validation)
             except training.DivergenceError as error:
                 return {"loss": error.loss, "stop_reason": "diverged"}
-            validated = {"val_loss": history.val_loss[-1]} if history.val_loss else {}
+            names = ("loss", "accuracy", "val_loss")
+            last = {name: getattr(history, name)[-1:] for name in names}
             return {
-                "loss": history.loss[-1],
-                "accuracy": history.accuracy[-1],
-                **validated,
+                **{name: values[0] for name, values in last.items() if values},
                 "test_accuracy": float(network.accuracy(*test)),
                 "stop_reason": history.stop_reason,
             }
 
-        print(training.sweep(run, values))
-    return 0
+        found = training.sweep(run, values)
+    print(found)
+    return EXIT_INTERRUPTED if found.interrupted else 0
 
 
 def _lr_find(arguments: argparse.Namespace) -> int:
@@ -336,6 +353,9 @@ def _load(arguments: argparse.Namespace) -> Any:
     n = train[0].shape[0]
     order = Generator(arguments.seed).permutation(n)
     count = max(1, round(arguments.validation * n))
+    if count >= n:
+        msg = f"--validation {arguments.validation:g} leaves none of {n} samples to train on"
+        raise ValueError(msg)
     xp = namespace(*train)
     held_out, rest = (
         tuple(xp.take(part, index, axis=0) for part in train)

@@ -6,6 +6,7 @@ bytes, holds the rest, with a checksum of all of it. Nothing is ever unpickled.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -22,7 +23,7 @@ import numpy as np
 
 from gradlab.backend import is_array, to_numpy
 
-__all__ = ["StoreError", "load", "save"]
+__all__ = ["StoreError", "load", "rehearse", "save"]
 
 FORMAT = 1  # one more at each change that an older gradlab would misread
 _MANIFEST = "manifest"
@@ -74,7 +75,7 @@ def save(path: str | PathLike[str], state: Any) -> None:
     named = {f"a{k}": array for k, array in enumerate(arrays)}
     named[_MANIFEST] = np.frombuffer(json.dumps(manifest).encode(), np.uint8)
     path, content = Path(path), _archive(named)
-    part = path.with_name(path.name + ".part")
+    part = _part(path)
     try:
         with part.open("wb") as file:
             file.write(content)
@@ -83,6 +84,21 @@ def save(path: str | PathLike[str], state: Any) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def rehearse(path: str | PathLike[str], state: Any) -> None:
+    """Raise what `save` would raise now, without a write: better known before long work."""
+    path = Path(path)
+    _encode(state, "state", [])
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    part = _part(path)
+    part.open("wb").close()
+    part.unlink()
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(path.name + ".part")
 
 
 def _archive(named: dict[str, Any]) -> bytes:
@@ -216,4 +232,11 @@ def _checksum(manifest: dict[str, Any], arrays: list[Any]) -> str:
 
 @cache
 def _versions() -> dict[str, str]:
-    return {name: metadata.version(name) for name in ("gradlab", "numpy")}
+    return {name: _version(name) for name in ("gradlab", "numpy")}
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:  # a folder of sources on the path
+        return "unknown"

@@ -148,6 +148,13 @@ MISTAKES = {
     "part": (("train", "--validation", "1.5"), {}, "must lie between 0 and 1: got 1.5"),
     "patience": (("train", "--patience", "2"), {}, "`patience` needs `validation`"),
     "no file": (("train", "--resume"), {}, "--resume needs --checkpoint"),
+    "no such file": (
+        ("train", "--resume", "--checkpoint", "typo.npz"),
+        {},
+        "--resume: typo.npz does not exist; to begin anew, leave --resume out",
+    ),
+    "all of them": (("train", "--validation", "0.9999"), {}, "leaves none of 1437 samples to"),
+    "no memory": (("train", "--hidden", "100000000000000"), {}, "error: out of memory: "),
     "no folder": (("train", "--checkpoint", "no/such/c"), {}, "in a folder that exists"),
     "optimizer": (("train", "--optimizer", "x"), {}, "invalid choice: 'x'"),
     "swept value": (("sweep", "lr", "1", "x"), {}, "values of lr: could not convert"),
@@ -219,6 +226,48 @@ def test_an_interrupted_training_reports_what_was_reached(capsys, monkeypatch):
     monkeypatch.setitem(loop.GRADIENTS, "autodiff", lambda network: interrupted)
     assert cli.main([*QUICK]) == 130
     assert "test accuracy" in capsys.readouterr().out
+
+
+def test_an_interrupted_sweep_prints_what_it_has_and_stops(capsys, monkeypatch):
+    real, calls = cli.training.fit, []
+
+    def fit(*args, **options):
+        calls.append(args)
+        if len(calls) == 2:
+            monkeypatch.setitem(loop.GRADIENTS, "autodiff", lambda network: interrupted)
+        return real(*args, **options)
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.training, "fit", fit)
+    assert cli.main(["sweep", "lr", "0.1", "0.2", "0.3", *QUICK[1:]]) == 130
+    _, *rows = capsys.readouterr().out.splitlines()
+    assert [(row.split()[0], row.split()[-1]) for row in rows] == (
+        [("0.1", "finished"), ("0.2", "interrupted")]
+    )
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize("command", ["lr-find", "train", "sweep"])
+def test_an_interrupt_anywhere_is_told_in_one_line(capsys, monkeypatch, command):
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_load", interrupted)
+    values = ("lr", "1") if command == "sweep" else ()
+    assert cli.main([command, *values, *QUICK[1:]]) == 130
+    assert capsys.readouterr().err == f"gradlab {command}: interrupted\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes end otherwise there")
+def test_output_that_nobody_reads_any_more_ends_quietly():
+    command = f"{sys.executable} -m gradlab train --epochs 30 --hidden 3 | head -1"
+    done = subprocess.run(  # noqa: S602
+        command, shell=True, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith("backend")
+    assert done.stderr == ""
 
 
 def test_the_doctor_says_what_is_selected_and_what_works(capsys):

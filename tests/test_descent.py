@@ -350,6 +350,15 @@ ARGUMENTS = {
     "no rate": ({"lr": 0.0}, "`lr` must be a positive number: got 0.0"),
     "negative rate": ({"lr": -1.0}, "`lr` must be a positive number"),
     "rate NaN": ({"lr": math.nan}, "`lr` must be a positive number: got nan"),
+    "no number": ({"lr": None}, "`lr` must be a positive number: got None"),
+    "a rate's text": ({"lr": "a"}, "`lr` must be a positive number: got 'a'"),
+    "a rate's truth": ({"lr": True}, "`lr` must be a positive number: got True"),
+    "a schedule": (
+        {"lr": lambda step: 0.1},
+        r"positive number: got <function .*>; give a schedule as optimizer=SGD\(lr\)",
+    ),
+    "gtol's text": ({"gtol": "a"}, "`gtol` must be a non-negative number: got 'a'"),
+    "steps' truth": ({"step_num": True}, "`step_num` must be a non-negative integer: got True"),
     "half a step": ({"step_num": 1.5}, "`step_num` must be a non-negative integer: got 1.5"),
     "negative steps": ({"step_num": -1}, "`step_num`"),
     "gtol": ({"gtol": -1.0}, "`gtol` must be a non-negative number"),
@@ -368,6 +377,24 @@ def test_gradient_descent_refuses(what):
     options, message = ARGUMENTS[what]
     with pytest.raises(ValueError, match=message):
         gl.gradient_descent(bowl, np.asarray([3.0, 4.0]), **options)
+
+
+def test_numbers_of_numpy_are_numbers():
+    result = gl.gradient_descent(
+        bowl, np.asarray([3.0, 4.0]), np.float64(0.1), np.int64(3), gtol=np.float32(0)
+    )
+    assert result.nit == 3
+    assert gl.lbfgs(bowl, np.asarray([3.0, 4.0]), max_steps=np.int64(0)).nit == 0
+
+
+def test_what_has_not_fallen_is_not_called_falling():
+    for lr, step_num, says in (
+        (1.2, 1, "with lr=1.2: f did not fall in the last step; try lr=0.12"),
+        (0.1, 1, "with lr=0.1: f was still falling; take more steps, or go on from x"),
+        (0.1, 0, "with lr=0.1: take more steps, or go on from x"),
+    ):
+        result = gl.gradient_descent(lambda x: x[0] ** 2, np.asarray([1.0]), lr, step_num)
+        assert result.message == f"max_steps after {step_num} steps {says}"
 
 
 def test_a_gradient_of_another_library_is_refused():

@@ -293,6 +293,21 @@ def test_every_run_ends_with_its_status_and_the_best_point(what, way):
         assert math.isfinite(float(result.fun))
 
 
+@pytest.mark.parametrize("start", [(1.0, 1.0), (0.0, 1.0), (1.0, 1e-8)])
+def test_a_line_search_that_finds_no_bottom_claims_no_success(start):
+    """From a saddle f falls as far as numbers go, where slope times distance is out of range."""
+    with np.errstate(all="ignore"):
+        result = gl.gradient_descent(
+            lambda x: x[0] ** 2 - x[1] ** 2,
+            np.asarray(start),
+            step_num=1000,
+            gradient="autodiff",
+            line_search="armijo",
+        )
+    assert (result.status, result.success) == ("diverged", False)
+    assert -math.inf < float(result.fun) < -1e200
+
+
 def test_a_step_out_of_the_domain_is_taken_back(way):
     """x - log(x) / 1000 has its minimum at 1 / 1000, beside where it is not a number."""
 

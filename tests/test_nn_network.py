@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gradlab as gl
+from gradlab import nn
 from gradlab.nn import TwoLayerNetwork
 
 KEYS = ("W1", "b1", "W2", "b2")
@@ -223,8 +224,33 @@ def test_a_batch_of_nobody_has_predictions_but_no_loss(backend):
     network = make()
     nobody = gl.asarray(X.tolist())[:0, :]
     assert network.predict(nobody).shape == (0, 3)
-    with pytest.raises(ValueError, match="`x` must be a batch of shape"):
-        network.loss(nobody, gl.asarray(LABELS)[:0])
+    regression = nn.Network([nn.Dense(2)], 4, loss="mean_squared_error")
+    message = r"`x` must be a batch of at least one sample: got shape \(0, 4\)"
+    for trained, t in (
+        (network, gl.asarray(LABELS)[:0]),
+        (regression, gl.asarray([[0.5] * 2])[:0, :]),
+    ):
+        for method in (trained.loss, trained.accuracy, trained.objective, trained.gradient):
+            with pytest.raises(ValueError, match=message):
+                method(nobody, t)
+
+
+@pytest.mark.parametrize("missing", ["W1", "b1", "W2", "b2"])
+def test_a_parameter_that_is_missing_is_named_with_its_layer(missing):
+    network = make()
+    del network.params[missing]
+    layer = {"1": r"1, Dense\(units=\d+\)", "2": r"3, Dense\(units=3\)"}[missing[1]]
+    with pytest.raises(ValueError, match=f"parameters of layer {layer}: '{missing}' is missing"):
+        network.predict(X)
+    with pytest.raises(ValueError, match=f"'{missing}' is missing"):
+        network.loss(X, LABELS)
+
+
+def test_a_parameter_too_many_is_left_alone():
+    network = make()
+    truth = float(network.loss(X, LABELS))
+    network.params |= {"note": np.ones(1), "other": np.ones(1)}
+    assert float(network.loss(X, LABELS)) == truth
 
 
 def test_bad_samples_and_targets_are_refused_before_any_work(backend):

@@ -124,6 +124,35 @@ def test_what_cannot_be_saved_is_refused_and_the_old_file_stays(path, what):
     assert names(path.parent) == ["state"]
 
 
+@pytest.mark.parametrize("what", FOREIGN)
+def test_a_rehearsal_refuses_what_cannot_be_saved(path, what):
+    state, message = FOREIGN[what]
+    with pytest.raises(TypeError, match=message):
+        store.rehearse(path, state)
+    assert names(path.parent) == []
+
+
+def test_a_rehearsal_finds_a_place_that_cannot_be_written(path):
+    store.save(path, 1)
+    store.rehearse(path, 2)
+    assert store.load(path) == 1
+    assert names(path.parent) == ["state"]
+    with pytest.raises(OSError, match="No such file or directory"):
+        store.rehearse(path.parent / "no" / "state", 1)
+    with pytest.raises(IsADirectoryError):
+        store.rehearse(path.parent, 1)
+
+
+def test_sources_that_are_not_installed_can_save(path, monkeypatch):
+    def missing(name):
+        raise store.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(store.metadata, "version", missing)
+    monkeypatch.setattr(store, "_versions", store._versions.__wrapped__)
+    store.save(path, 1)
+    assert store.load(path) == 1
+
+
 @pytest.mark.parametrize("moment", ["archive", "fsync", "replace"])
 def test_a_write_that_fails_leaves_the_old_file(path, monkeypatch, moment):
     def fail(*args, **options):

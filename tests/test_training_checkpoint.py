@@ -1,6 +1,7 @@
 """Checkpoints: a training that is broken off, anywhere and anyhow, goes on as if it had not been.
 
-Trainings are killed `GRADLAB_TEST_KILLS` times at random moments, 50 unless that says otherwise.
+Trainings are killed or interrupted, each `GRADLAB_TEST_KILLS` times at random moments, 50 unless
+that says otherwise.
 """
 
 from __future__ import annotations
@@ -9,14 +10,15 @@ import os
 import signal
 import sys
 import time
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 import gradlab as gl
-from gradlab import store
+from gradlab import nn, store
 from gradlab.nn import TwoLayerNetwork
-from gradlab.optimizers import SGD, Adam, clip_norm
+from gradlab.optimizers import SGD, Adam, AdamW, clip_norm
 from gradlab.training import checkpoint as module
 from gradlab.training import fit, loop
 from gradlab.training.history import PER_EPOCH
@@ -156,6 +158,47 @@ def test_an_interrupt_of_a_callback_loses_nothing(path):
     assert_same(train(epochs=3, checkpoint=path), train(epochs=3))
 
 
+def test_an_interrupt_of_the_last_write_loses_nothing(path, monkeypatch):
+    real, last = store.save, []
+
+    def save(path, state):
+        if len(state["history"]["loss"]) == len(truth.loss):
+            last.append(state)
+            if len(last) == 1:
+                raise KeyboardInterrupt
+        real(path, state)
+
+    options = {"epochs": 40, "optimizer": SGD(0.5), "patience": 3}
+    reference, truth = train(**options)
+    assert truth.stop_reason == "patience"
+    monkeypatch.setattr(store, "save", save)
+    network, history = train(checkpoint=path, **options)
+    monkeypatch.undo()
+    assert (len(last), history.stop_reason) == (2, "interrupted")
+    assert history.loss == truth.loss
+    assert_same_params(network.params, reference.params)
+    assert_same(train(checkpoint=path, **options), (reference, truth))
+
+
+@pytest.mark.parametrize("end", ["callback", "interrupted"])
+def test_a_checkpoint_holds_no_parameters_that_an_epoch_spoilt(path, end):
+    """The last step of the third epoch, and of the training, is one too far."""
+
+    def stop(history):
+        if len(history.loss) == 3:
+            if end == "interrupted":
+                raise KeyboardInterrupt
+            return True
+        return False
+
+    wild = SGD(lambda step: 1e4 if step == 17 else 0.5)
+    _, history = train(epochs=9, checkpoint=path, optimizer=wild, callbacks=[stop])
+    assert history.stop_reason == end
+    assert len(store.load(path)["history"]["loss"]) == 2
+    tame = {"optimizer": SGD(0.5)}
+    assert_same(train(epochs=9, checkpoint=path, **tame), train(epochs=9, **tame))
+
+
 def test_what_a_callback_did_to_the_parameters_is_in_the_checkpoint(path):
     network = make()
 
@@ -206,10 +249,14 @@ def in_a_child(work, after, number):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # pytest's threads sleep
-@pytest.mark.parametrize(("number", "kills"), [(signal.SIGKILL, KILLS), (signal.SIGINT, KILLS)])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("optimizer", "replace"), [(SGD(0.1, momentum=0.9), False), (Adam(0.02), True)]
+)
 def test_a_training_that_is_killed_at_any_moment_goes_on_as_if_it_had_not_been(
-    path, monkeypatch, number, kills
+    path, monkeypatch, number, optimizer, replace
 ):
+    kills = KILLS // 2
     monkeypatch.setattr(module, "_SHARE", 1.0)  # write after every epoch: moments of all kinds
     network, reached = make(), {}
 
@@ -217,7 +264,7 @@ def test_a_training_that_is_killed_at_any_moment_goes_on_as_if_it_had_not_been(
         reached[len(history.train_loss_list)] = {k: v.copy() for k, v in network.params.items()}
 
     monkeypatch.setitem(loop.GRADIENTS, "autodiff", slowly(loop.GRADIENTS["autodiff"]))
-    options = {"epochs": 60, "optimizer": SGD(0.1, momentum=0.9)}
+    options = {"epochs": 60, "optimizer": optimizer, "replace": replace}
     truth = train(network, callbacks=[remember], **options)
     moments = np.random.default_rng(1).uniform(0, 0.06, kills)
     ends = []
@@ -282,10 +329,15 @@ def test_no_checkpoint_is_written_where_a_training_diverges(path):
     assert path.read_bytes() == before
 
 
+HELD_OUT = (X[:5].tolist(), LABELS[:5].tolist())
 MISTAKES = {
     "seed": ({"seed": 4}, "its settings have seed=0, here it is seed=4; give the same"),
     "batches": ({"replace": True}, "replace=False, here it is replace=True"),
-    "optimizer": ({"optimizer": SGD(0.1)}, "its optimizer's memory have mean=present"),
+    "optimizer": ({"optimizer": AdamW(0.02)}, "optimizer=Adam, here it is optimizer=AdamW"),
+    "a clipped one": ({"optimizer": clip_norm(Adam(0.02), 1.0)}, r"optimizer=Clipped\(Adam\); "),
+    "gradient": ({"gradient": "numerical"}, "gradient=autodiff, here it is gradient=numerical"),
+    "no validation": ({"validation": None}, "validation=[0-9a-f]{16}, here it is validation=None;"),
+    "other validation": ({"validation": HELD_OUT}, "validation=[0-9a-f]{16}; give the same"),
     "fewer": ({"epochs": 1}, "has 12 steps already, more than the 6 asked for in total"),
 }
 
@@ -310,6 +362,84 @@ def test_another_network_is_refused(path):
         train(other, epochs=2, checkpoint=path)
     with pytest.raises(ValueError, match=r"W1=float64\(2, 3\), .*W1=float32\(2, 3\)"):
         train(make(dtype="float32"), epochs=2, checkpoint=path)
+
+
+def test_validation_that_is_added_is_refused(path):
+    train(epochs=1, checkpoint=path, validation=None)
+    with pytest.raises(ValueError, match=r"validation=None, here it is validation=[0-9a-f]{16};"):
+        train(epochs=2, checkpoint=path)
+
+
+def test_an_optimizer_of_the_same_class_that_remembers_more_is_refused(path):
+    train(epochs=1, checkpoint=path, optimizer=SGD(0.1))
+    with pytest.raises(ValueError, match="optimizer's memory have momentum=None, here it is mome"):
+        train(epochs=2, checkpoint=path, optimizer=SGD(0.1, momentum=0.9))
+
+
+def test_another_rate_may_go_on(path):
+    train(epochs=1, checkpoint=path)
+    _, history = train(epochs=2, checkpoint=path, optimizer=Adam(0.3))
+    assert history.lr == [0.02, 0.3]
+
+
+def test_layers_and_loss_that_have_the_same_parameters_are_refused(path):
+    def network(activation, loss):
+        return nn.Network([nn.Dense(3), activation, nn.Dense(2)], 2, loss=loss, seed=1)
+
+    train(network(nn.Sigmoid(), "cross_entropy"), epochs=1, checkpoint=path)
+    with pytest.raises(
+        ValueError,
+        match=r"layers=\[Dense.*Sigmoid\(\).*loss=cross_entropy, here.*"
+        r"ReLU\(\).*loss=mean_squared_error; .* resume=False",
+    ):
+        train(network(nn.ReLU(), "mean_squared_error"), epochs=2, checkpoint=path)
+    train(epochs=2, checkpoint=path)  # but not a class that computes the same
+
+
+def test_other_data_of_the_same_shape_are_refused(path):
+    def go(x, t, epochs=2):
+        return fit(make(), x, t, epochs=epochs, batch_size=4, checkpoint=path)
+
+    go(X, LABELS, 1)
+    one = X.copy()
+    one[2, 1] += 0.01  # of a sample that is not among those which are compared as they are
+    for x, t in ((X + 1, LABELS), (X[::-1], LABELS), (X, 1 - LABELS), (one, LABELS)):
+        with pytest.raises(ValueError, match=r"data=[0-9a-f]{16}, here it is data=[0-9a-f]{16};"):
+            go(x, t)
+    assert len(go(X, LABELS).loss) == 2
+
+
+def test_a_fingerprint_is_the_same_on_every_backend(backend):
+    x, rows = X.astype(backend.dtype), np.eye(2, dtype=backend.dtype)[LABELS]
+    x = x - x.mean(axis=0)  # of which rounding is all that is left of the means
+    there = module.fingerprint(gl.asarray(x), gl.asarray(rows))
+    assert there == module.fingerprint(x, rows)
+    assert module.fingerprint(x[:1] * 0, rows[:1]) != module.fingerprint(x[:1], rows[:1])
+
+
+class Memory(NamedTuple):
+    """What an optimizer of somebody else remembers."""
+
+    count: int
+
+
+class Foreign:
+    def init(self, params):  # noqa: ARG002
+        return Memory(0)
+
+    def step(self, params, grads, state):  # noqa: ARG002
+        return params, state
+
+
+def test_what_cannot_be_written_is_told_before_any_work(path, monkeypatch):
+    monkeypatch.setitem(loop.GRADIENTS, "autodiff", lambda network: None)
+    with pytest.raises(TypeError, match=r"cannot hold what `optimizer` remembers: .*got Memory"):
+        train(epochs=1, checkpoint=path, optimizer=Foreign())
+    with pytest.raises(IsADirectoryError):
+        train(epochs=1, checkpoint=path.parent, resume=False)
+    path.with_name("checkpoint.part").mkdir()
+    with pytest.raises(OSError, match=r"checkpoint\.part"):
+        train(epochs=1, checkpoint=path)
 
 
 def test_a_file_of_something_else_is_refused(path):

@@ -10,25 +10,31 @@ import pytest
 
 import gradlab as gl
 from gradlab import nn
-from gradlab.optimizers import SGD
+from gradlab.optimizers import SGD, AdaGrad, Adam
 from gradlab.training import DivergenceError, History, fit
 
 
 class Scripted:
-    """A network of two classes whose losses are written beforehand; its parameter counts steps."""
+    """A network of two classes whose losses are written beforehand; its parameter counts steps.
+
+    The first is the loss of the initial parameters, each other that of those after a step.
+    """
 
     def __init__(self, losses):
-        self.losses = iter(losses)
+        self.losses = list(losses)
+        self.steps = 0
         self.params = {"w": np.zeros(1)}
 
     def prepare(self, x, t):
         return x, t
 
     def loss_at(self, params, x, rows):  # noqa: ARG002
-        return np.asarray(next(self.losses))
+        return np.asarray(self.losses[self.steps])
 
     def loss_and_gradient_at(self, params, x, rows):
-        return self.loss_at(params, x, rows), {"w": -np.ones(1)}
+        loss = self.loss_at(params, x, rows)
+        self.steps += 1
+        return loss, {"w": -np.ones(1)}
 
     def accuracy_at(self, params, x, rows):  # noqa: ARG002
         return np.asarray(0.5)
@@ -44,7 +50,7 @@ def run():
     def train(*losses, lr=1.0, **options):
         network = Scripted(losses)
         x, rows = np.zeros((3, 1)), np.tile([1.0, 0.0], (3, 1))
-        options = {"steps": len(losses), "optimizer": SGD(lr), **options}
+        options = {"steps": len(losses) - 1, "optimizer": SGD(lr), **options}
         return network, lambda: fit(network, x, rows, batch_size=2, **options)
 
     return train
@@ -52,7 +58,7 @@ def run():
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_a_loss_that_is_not_finite_is_divergence_at_its_step(run, bad):
-    network, train = run(0.7, 0.6, 0.5, bad, 0.5, 0.5, lr=0.5)
+    network, train = run(0.7, 0.6, 0.5, bad, 0.5, 0.5, 0.5, lr=0.5)
     with pytest.raises(DivergenceError, match=r"lr=0.5: .* at step 3; .* Try lr=0.05$") as caught:
         train()
     error = caught.value
@@ -65,33 +71,57 @@ def test_a_loss_that_is_not_finite_is_divergence_at_its_step(run, bad):
     assert error.history.stop_reason == "diverged"
 
 
-def test_a_mean_loss_of_ten_times_guessing_is_divergence(run):
-    guessing = math.log(2)
-    _, fine = run(0.1, 0.1, 9.9 * guessing, 9.9 * guessing)
-    assert fine().stop_reason == "finished"
-    network, train = run(0.1, 0.1, 1.0, 32 * guessing)
-    with pytest.raises(DivergenceError, match="at step 3;") as caught:
+LIMIT = 10 * math.log(2)  # ten times the loss of guessing
+
+
+@pytest.mark.parametrize("end", [math.nan, 1.01 * LIMIT])
+def test_what_the_last_step_did_is_seen_before_the_training_ends(run, end):
+    network, train = run(0.7, 0.6, 0.5, 0.4, end)
+    with pytest.raises(DivergenceError, match="at step 4;") as caught:
         train()
-    assert caught.value.loss == 32 * guessing
+    assert network.params["w"] == [2.0]
+    assert len(caught.value.history.train_loss_list) == 4
+    assert run(0.7, 0.6, 0.5, 0.4, 0.99 * LIMIT)[1]().stop_reason == "finished"
+
+
+def test_the_network_goes_back_to_where_the_loss_was_last_below_the_limit(run):
+    """The loss of step 4 is good, but that was before the step, which spoilt the parameters."""
+    network, train = run(0.7, 0.7, 0.7, 0.7, *[32 * LIMIT] * 7)
+    with pytest.raises(DivergenceError, match="at step 4;"):
+        train()
     assert network.params["w"] == [2.0]
 
 
-def test_one_wild_batch_in_a_good_epoch_is_no_divergence(run):
-    _, train = run(0.7, 0.7, 0.1, 11 * math.log(2))
-    assert train().loss[1] < 10 * math.log(2)
+def test_three_epochs_in_a_row_above_the_limit_are_divergence(run):
+    above = 1.01 * LIMIT
+    two = (*[0.7] * 3, *[above] * 4, *[0.7] * 4)
+    network, mends = run(*two)
+    assert mends().stop_reason == "finished"
+    assert network.params["w"] == [10.0]
+    network, train = run(*[0.7] * 3, *[above] * 6, *[0.7] * 4)
+    with pytest.raises(DivergenceError, match="at step 3;") as caught:
+        train()
+    assert caught.value.loss == above
+    assert len(caught.value.history.loss) == 4
+    assert network.params["w"] == [2.0]
+
+
+def test_wild_batches_before_a_good_end_are_no_divergence(run):
+    _, train = run(0.7, 0.7, 100 * LIMIT, 100 * LIMIT, 0.7)
+    assert train().loss[1] > LIMIT
 
 
 def test_a_start_worse_than_guessing_raises_the_limit(run):
-    _, fine = run(50.0, 400.0, 400.0, 400.0)
+    _, fine = run(50.0, 400.0, 400.0, 400.0, 400.0)
     assert fine().stop_reason == "finished"
-    network, train = run(50.0, 60.0, 501.0, 501.0)
-    with pytest.raises(DivergenceError, match="at step 2;"):
+    network, train = run(50.0, 60.0, 60.0, 501.0, 501.0)
+    with pytest.raises(DivergenceError, match="at step 3;"):
         train()
     assert network.params["w"] == [2.0]
 
 
 def test_divergence_in_the_first_epoch_restores_the_initial_parameters(run):
-    network, train = run(0.7, 1e6)
+    network, train = run(0.7, 1e6, 1e6)
     initial = network.params["w"]
     with pytest.raises(DivergenceError, match="at step 1"):
         train()
@@ -101,21 +131,54 @@ def test_divergence_in_the_first_epoch_restores_the_initial_parameters(run):
 
 def test_what_a_callback_changed_after_a_good_epoch_is_restored_too(run):
     network, train = run(
-        0.7, 0.7, math.nan, 0.7, callbacks=[lambda history: network.params.update(w=np.ones(1) * 7)]
+        *(0.7, 0.7, 0.7, math.nan, 0.7),
+        callbacks=[lambda history: network.params.update(w=np.ones(1) * 7)],
     )
     with pytest.raises(DivergenceError):
         train()
     assert network.params["w"] == [7.0]
 
 
+def test_a_callback_that_stops_among_bad_epochs_is_obeyed(run):
+    network, train = run(
+        *(0.7, 0.7, 2 * LIMIT, 2 * LIMIT, 2 * LIMIT),
+        callbacks=[lambda history: len(history.loss) == 1],
+    )
+    history = train()
+    assert (history.stop_reason, history.loss) == ("callback", pytest.approx([0.7]))
+    assert network.params["w"] == [2.0]
+
+
+def test_an_interrupt_of_an_exploding_epoch_goes_back_to_the_last_good_one(run):
+    for script, epochs, steps in (
+        ((0.7, 0.7, 0.7, 0.7, 0.7), 1, 3),  # so it stays at the last complete step
+        ((0.7, 0.7, 0.7, 2 * LIMIT, 2 * LIMIT), 1, 2),
+        ((0.7, 0.7, 0.7, math.nan, math.nan), 1, 2),
+        ((0.7, 2 * LIMIT, 2 * LIMIT, 0.7, 0.7), 0, 0),  # the epoch before was bad, too
+    ):
+        network, train = run(*script)
+        real, network.loss_and_gradient_at = network.loss_and_gradient_at, None
+
+        def interrupted(*args, network=network, real=real):
+            if network.steps == 3:
+                raise KeyboardInterrupt
+            return real(*args)
+
+        network.loss_and_gradient_at = interrupted
+        history = train()
+        assert history.stop_reason == "interrupted"
+        assert (len(history.loss), len(history.train_loss_list)) == (epochs, steps)
+        assert network.params["w"] == [steps]
+
+
 def test_a_bad_start_is_not_blamed_on_the_rate(run):
-    _, train = run(math.nan, 0.7)
+    _, train = run(math.nan, 0.7, 0.7)
     with pytest.raises(DivergenceError, match="nan at step 0 already, before lr=1 was used: look"):
         train()
 
 
 def test_a_schedule_is_named_by_the_rate_of_the_step_before(run):
-    _, train = run(0.7, 0.7, math.nan, lr=lambda step: 2.0**-step)
+    _, train = run(0.7, 0.7, math.nan, 0.7, lr=lambda step: 2.0**-step)
     with pytest.raises(DivergenceError, match=r"lr=0.5: the loss is nan at step 2") as caught:
         train()
     assert caught.value.lr == 0.5
@@ -222,6 +285,79 @@ def test_what_is_lost_is_judged_so_while_its_loss_is_finite(what, lr):
     with pytest.raises(DivergenceError, match=f"lr={lr:g}") as caught:
         fit(make(), *data(), epochs=15, batch_size=50, optimizer=SGD(lr))
     assert math.isfinite(caught.value.loss)
+
+
+def digits(scale=1, count=None):
+    x, t = gl.data.load_digits()[0]
+    return x[:count] * scale, t[:count]
+
+
+def relu_twice(inputs, outputs):
+    layers = [nn.Dense(50), nn.ReLU(), nn.Dense(50), nn.ReLU(), nn.Dense(outputs)]
+    return nn.Network(layers, inputs, init="he", seed=0)
+
+
+# Trainings that go by way of epochs ten or a hundred times as bad as guessing, to a good end.
+MENDS = {
+    "digits up to 16, linear": (
+        lambda: digits(16),
+        lambda: nn.Network([nn.Dense(10)], 64, seed=0),
+        SGD(1.0),
+    ),
+    "digits, linear": (digits, lambda: nn.Network([nn.Dense(10)], 64, seed=0), SGD(30.0)),
+    "few digits": (lambda: digits(count=500), lambda: relu_twice(64, 10), AdaGrad(0.3)),
+    "clouds, adam": (clouds, lambda: relu_twice(5, 3), Adam(0.3)),
+    "clouds, tanh": (clouds, lambda: network(nn.Tanh, 5, 20, 3, loss="cross_entropy"), SGD(30.0)),
+}
+
+
+@pytest.mark.parametrize("what", MENDS)
+def test_a_loss_that_comes_down_again_is_not_judged(what):
+    data, make, rule = MENDS[what]
+    history = fit(make(), *data(), epochs=30, optimizer=rule)
+    assert max(history.loss) > 10 * history.train_loss_list[0]
+    assert history.accuracy[-1] > 0.95
+
+
+def small():
+    """A number to predict that is nearly 0: less than the network begins with."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 5))
+    return x, x @ rng.normal(size=(5, 1)) * 1e-4
+
+
+def tanh_once():
+    layers = [nn.Dense(20), nn.Tanh(), nn.Dense(1)]
+    return nn.Network(layers, 5, loss="mean_squared_error", seed=0)
+
+
+# The last step of an epoch, which may be the only one, is one too far.
+SPOILT = {
+    "the only step": (digits, None, {"steps": 1, "optimizer": SGD(1e4)}),
+    "the step of each epoch": (
+        *(digits, None),
+        {"epochs": 5, "batch_size": 5000, "optimizer": SGD(1e4)},
+    ),
+    "a regression": (
+        *(small, tanh_once),
+        {"epochs": 5, "optimizer": SGD(1.0)},
+    ),
+    "one peak of a schedule": (
+        *(digits, None),
+        {"epochs": 1, "optimizer": SGD(lambda step: 1e4 if step == 14 else 0.5)},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SPOILT)
+def test_parameters_that_the_last_step_spoilt_are_not_those_that_are_restored(what):
+    data, make, options = SPOILT[what]
+    x, t = data()
+    trained = make() if make else gl.TwoLayerNetwork(64, 50, 10, "glorot", seed=0)
+    before = float(trained.loss(x, t))
+    with pytest.raises(DivergenceError):
+        fit(trained, x, t, **options)
+    assert float(trained.loss(x, t)) <= 10 * before  # the limit
 
 
 def test_the_baseline_is_the_loss_of_guessing():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gradlab as gl
-from gradlab import tree
+from gradlab import nn
 from gradlab.nn import TwoLayerNetwork
 from gradlab.optimizers import SGD
 from gradlab.training import fit, loop
@@ -32,19 +32,6 @@ def data():
 
 def on_host(params):
     return {key: np.array(gl.to_numpy(value)) for key, value in params.items()}
-
-
-@pytest.fixture
-def cheap(monkeypatch):
-    """Gradients of one: what a step costs and does is then plain, whatever the loss."""
-
-    def value_and_grad(network):
-        return lambda params, *data: (
-            network.loss_at(params, *data),
-            tree.map(lambda p: p * 0 + 1, params),
-        )
-
-    monkeypatch.setitem(loop.GRADIENTS, "autodiff", value_and_grad)
 
 
 def test_separable_data_are_learnt(backend):
@@ -106,10 +93,10 @@ class Recorder:
         return x, t
 
     def loss_at(self, params, x, rows):  # noqa: ARG002
-        self.batches.append(x[:, 0].tolist())
         return np.asarray(np.mean(x) + params["w"][0] * 0)
 
     def loss_and_gradient_at(self, params, x, rows):
+        self.batches.append(x[:, 0].tolist())
         return self.loss_at(params, x, rows), {"w": np.ones(1)}
 
     def accuracy_at(self, params, x, rows):  # noqa: ARG002
@@ -122,7 +109,7 @@ class Recorder:
         return fit(self, self.x, self.t, **options)
 
 
-def test_every_epoch_sees_each_sample_once_in_a_new_order(cheap):
+def test_every_epoch_sees_each_sample_once_in_a_new_order():
     network = Recorder(7)
     history = network.fit(epochs=3, batch_size=3, optimizer=SGD(1e-9))
     assert [len(batch) for batch in network.batches] == [3, 3, 1] * 3
@@ -133,7 +120,7 @@ def test_every_epoch_sees_each_sample_once_in_a_new_order(cheap):
     assert history.loss == pytest.approx([3.0] * 3)  # each sample weighs the same: mean of 0 .. 6
 
 
-def test_batches_are_drawn_with_replacement_where_asked(cheap):
+def test_batches_are_drawn_with_replacement_where_asked():
     network = Recorder(7)
     history = network.fit(epochs=4, batch_size=3, replace=True)
     assert [len(batch) for batch in network.batches] == [3] * 12
@@ -143,7 +130,7 @@ def test_batches_are_drawn_with_replacement_where_asked(cheap):
     assert len(history.loss) == 4
 
 
-def test_steps_count_in_total_and_may_end_within_an_epoch(cheap):
+def test_steps_count_in_total_and_may_end_within_an_epoch():
     network = Recorder(7)
     history = network.fit(steps=5, batch_size=3, optimizer=SGD(1e-9))
     assert [len(batch) for batch in network.batches] == [3, 3, 1, 3, 3]
@@ -152,7 +139,7 @@ def test_steps_count_in_total_and_may_end_within_an_epoch(cheap):
     assert history.loss[1] == pytest.approx(np.mean(list(chain(*network.batches[3:]))))
 
 
-def test_the_seed_decides_the_batches_and_is_kept(cheap):
+def test_the_seed_decides_the_batches_and_is_kept():
     def batches(seed):
         network = Recorder(7)
         return network.fit(epochs=2, batch_size=3, seed=seed).seed, network.batches
@@ -188,7 +175,7 @@ def test_the_callers_arrays_stay_as_they_are(backend):
     np.testing.assert_array_equal(gl.to_numpy(t), LABELS)
 
 
-def test_callbacks_see_the_history_and_a_true_return_stops(cheap):
+def test_callbacks_see_the_history_and_a_true_return_stops():
     seen, also = [], []
 
     def stop(history):
@@ -202,7 +189,7 @@ def test_callbacks_see_the_history_and_a_true_return_stops(cheap):
     assert len(history.train_loss_list) == 4
 
 
-def test_a_change_that_a_callback_makes_is_trained_on(cheap):
+def test_a_change_that_a_callback_makes_is_trained_on():
     network = Recorder(4)
 
     def reset(history):
@@ -264,7 +251,7 @@ def test_an_exception_passes_and_leaves_the_last_complete_step():
         np.testing.assert_array_equal(network.params[key], value)
 
 
-def test_nothing_is_printed_unless_asked_for(cheap, capsys):
+def test_nothing_is_printed_unless_asked_for(capsys):
     Recorder(4).fit(epochs=2, batch_size=2)
     assert capsys.readouterr() == ("", "")
     Recorder(4).fit(epochs=2, batch_size=2, progress=True)
@@ -355,7 +342,7 @@ def test_a_callback_that_writes_into_the_parameters_does_not_change_the_best():
     assert network.params["w"] == [1.0]
 
 
-def test_reduce_stands_between_gradient_and_step(cheap):
+def test_reduce_stands_between_gradient_and_step():
     given = []
 
     def halved(grads):
@@ -368,7 +355,7 @@ def test_reduce_stands_between_gradient_and_step(cheap):
     assert [grads["w"].tolist() for grads in given] == [[1.0]] * 3
 
 
-def test_the_rate_of_each_epoch_is_recorded(cheap):
+def test_the_rate_of_each_epoch_is_recorded():
     history = Recorder(4).fit(steps=5, batch_size=2, optimizer=SGD(lambda step: 0.5**step))
     assert history.lr == [0.5, 0.125, 0.0625]
     assert Recorder(4).fit(epochs=2, optimizer=SGD(0.25)).lr == [0.25, 0.25]
@@ -417,6 +404,11 @@ MISTAKES = {
     "a rate": ({"steps": 1, "optimizer": 0.1}, TypeError, r"such as SGD\(0.1\): got 0.1"),
     "a class": ({"steps": 1, "optimizer": SGD}, TypeError, "`optimizer` must be an update rule"),
     "a function": ({"steps": 1, "callbacks": print}, TypeError, "`callbacks` must be a sequence"),
+    "no callbacks": (
+        {"steps": 1, "callbacks": None},
+        TypeError,
+        "`callbacks` must be a sequence of functions of the history: got None",
+    ),
     "a string": ({"steps": 1, "callbacks": "ab"}, TypeError, "`callbacks` must be a sequence"),
 }
 
@@ -440,11 +432,34 @@ def test_bad_data_are_refused_before_any_work(backend, monkeypatch):
         fit(network, x, t + 1, epochs=1)
     with pytest.raises(ValueError, match=r"`x` must be a batch of shape .* one sample"):
         fit(network, x[0, :], 1, epochs=1)
-    with pytest.raises(ValueError, match="`x` must be a batch"):
-        fit(network, x[:0, :], t[:0], epochs=1)
+    nobody, message = x[:0, :], r"`x` must be a batch of at least one sample: got shape \(0, 2\)"
+    with pytest.raises(ValueError, match=message):
+        fit(network, nobody, t[:0], epochs=1)
+    with pytest.raises(ValueError, match=f"in `validation`: {message}"):
+        fit(network, x, t, epochs=1, validation=(nobody, t[:0]))
+    regression = nn.Network([nn.Dense(1)], 2, loss="mean_squared_error")
+    with pytest.raises(ValueError, match=message):
+        fit(regression, nobody, nobody[:, :1], epochs=1)
+    with pytest.raises(ValueError, match=message.replace("2", "1")):
+        Recorder(0).fit(epochs=1)
     for other in (TwoLayerNetwork, None, {"W1": x}):
         with pytest.raises(TypeError, match="`network` must be a network"):
             fit(other, x, t, epochs=1)
+
+
+class Forgetful:
+    """An update rule that gives back all parameters but the first."""
+
+    def init(self, params):  # noqa: ARG002
+        return {}
+
+    def step(self, params, grads, state):  # noqa: ARG002
+        return dict(list(params.items())[1:]), state
+
+
+def test_an_optimizer_must_return_every_parameter():
+    with pytest.raises(ValueError, match=r"`optimizer` must return .*'b2'\]: it gave \['b1', "):
+        fit(make(), *data(), epochs=1, optimizer=Forgetful())
 
 
 def test_parameters_that_cannot_learn_are_refused_before_any_work(monkeypatch):

@@ -93,6 +93,15 @@ def test_mistakes_are_told():
             lr_find(make(), X, LABELS, **options)
 
 
+def test_data_are_refused_as_for_a_training():
+    for x, t, message in (
+        (X[0], 1, r"`x` must be a batch of shape \(n, features\): got one sample"),
+        (X[:0], LABELS[:0], r"`x` must be a batch of at least one sample: got shape \(0, 2\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            lr_find(make(), x, t)
+
+
 def test_a_sweep_is_a_table_of_trainings():
     def run(lr):
         validation = (X[::2], LABELS[::2])
@@ -107,6 +116,32 @@ def test_a_sweep_is_a_table_of_trainings():
     assert [row[0] for row in rows] == ["0.1", "1", "1e+09"]
     assert float(rows[1][1]) == pytest.approx(found.results[1].loss[-1], rel=1e-3)
     assert rows[2][-1] == "diverged"
+
+
+def test_an_interrupt_ends_a_sweep_with_what_it_has():
+    values = []
+
+    def run(value):
+        values.append(value)
+
+        def interrupt(history):
+            if value == 2:
+                raise KeyboardInterrupt
+
+        return fit(make(), X, LABELS, epochs=1, callbacks=[interrupt])
+
+    found = sweep(run, [1, 2, 3])
+    assert (values, found.values, found.interrupted) == ([1, 2], [1, 2], True)
+    assert [result.stop_reason for result in found.results] == ["finished", "interrupted"]
+
+    def raising(value):
+        if value == 2:
+            raise KeyboardInterrupt
+        return value
+
+    found = sweep(raising, [1, 2, 3])
+    assert (found.values, found.results, found.interrupted) == ([1], [1], True)
+    assert not sweep(raising, [1, 3]).interrupted
 
 
 def test_a_sweep_takes_any_value_and_any_number():

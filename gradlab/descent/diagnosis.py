@@ -17,7 +17,6 @@ _REACHES = (1.0, 2**-5, 2**-10)  # of eps**(1/3): at least one stays inside a na
 _SHRINKS = 0.5  # per quarter of the run; a gradient that shrinks less is not on its way to zero
 _VISIBLE = 1000  # roundings of f: a rise that is known to a tenth of a percent
 _BENDS = (8, 1.5)  # powers of the distance: a line rises with the first, a jump with none
-_STILL_FALLING = "f was still falling; take more steps, or go on from x"
 
 
 def judge_end(run: Record) -> Verdict:
@@ -34,12 +33,18 @@ def judge_end(run: Record) -> Verdict:
             return "oscillating", f"steps go to and fro and do not shrink{run.try_lr(0.1)}"
     elif nit >= _FEW_STEPS and _is_straight(run):
         return "too_small", f"the gradient has hardly changed on the way{run.try_lr(10)}"
-    return "max_steps", _STILL_FALLING
+    return "max_steps", _on_its_way(run)
 
 
 def judge_searched_end(run: Record) -> Verdict:
     """Verdict on a run that took all its steps, of lengths that a line search found."""
-    return _judge_fall(run) or ("max_steps", _STILL_FALLING)
+    return _judge_fall(run) or ("max_steps", _on_its_way(run))
+
+
+def _on_its_way(run: Record) -> str:
+    if run.nit and not run.losses[-1] < run.losses[-2]:
+        return f"f did not fall in the last step{run.try_lr(0.1)}"
+    return f"{'f was still falling; ' if run.nit else ''}take more steps, or go on from x"
 
 
 def judge_failed_search(run: Record, search: Search, start: Trial) -> Verdict:

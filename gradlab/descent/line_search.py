@@ -7,6 +7,7 @@ the device, for what to try next depends on it.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ _CURVATURE = 0.9  # ... and of the slope left, for quasi-Newton methods (the sam
 _TRIALS = 60  # halvings: a step of 1 comes down to eps
 _GROWTH = 4.0  # of a step that is found too short
 _VISIBLE = 2.0**10  # roundings that a step promises at least, to begin with
+_LARGEST = sys.float_info.max / 2  # promise that can be computed with
 _INSIDE = 0.1  # of a bracket: a trial nearer to its ends would learn little
 
 
@@ -61,6 +63,8 @@ def backtrack(
     Pacific J. Math. 16 (1966). Nocedal and Wright, Numerical Optimization, 2nd ed., algorithm 3.1.
     """
     refused: list[Trial] = []
+    if -math.inf < start.slope < 0:  # of what is out of range, nothing can be asked
+        distance = min(distance, _LARGEST / -start.slope)
     while _is_worth(distance, start, rounding) and len(refused) < _TRIALS:
         trial = evaluate(distance)
         if _is_lower(trial, start):

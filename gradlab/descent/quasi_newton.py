@@ -77,16 +77,17 @@ def lbfgs(
     >>> result.status, result.nfev < 60
     ('converged', True)
     """
+    steps = as_count(max_steps, "max_steps")
     run = Record(
         Objective(f, init_x, gradient),
         called="lbfgs",
-        steps=as_count(max_steps, "max_steps"),
+        steps=steps,
         gtol=as_tolerance(gtol, "gtol"),
         callback=callback,
         trace=trace,
     )
     memory: deque[_Pair] = deque(maxlen=as_count(history, "history", least=1))
-    return run.guard(lambda: _descend(run, memory, max_steps))
+    return run.guard(lambda: _descend(run, memory, steps))
 
 
 class _Pair(NamedTuple):
@@ -97,11 +98,11 @@ class _Pair(NamedTuple):
     product: float
 
 
-def _descend(run: Record, memory: deque[_Pair], max_steps: int) -> Verdict:
+def _descend(run: Record, memory: deque[_Pair], steps: int) -> Verdict:
     vector = _Vector(run.objective)
     point = run.objective.point(run.objective.start)
     while not (ended := run.arrive(point)):
-        if run.nit == max_steps:
+        if run.nit == steps:
             return judge_searched_end(run)
         ray = _Ray(run, vector, point, memory)
         search = ray.search()

@@ -6,13 +6,12 @@ by the rules that the docstring of `gradient_descent` publishes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, Literal
 
 from gradlab import tree
 from gradlab.backend import Array, overflow_expected
-from gradlab.descent.checks import as_count, as_tolerance
+from gradlab.descent.checks import as_count, as_rate, as_tolerance
 from gradlab.descent.diagnosis import judge_end, judge_failed_search, judge_searched_end
 from gradlab.descent.line_search import Trial, backtrack, visible
 from gradlab.descent.objective import Gradient, Objective
@@ -139,10 +138,11 @@ def gradient_descent(
     >>> result.success, result.nit < 100
     (True, True)
     """
+    steps = as_count(step_num, "step_num")
     run = Record(
         Objective(f, init_x, gradient),
         called="gradient_descent",
-        steps=as_count(step_num, "step_num"),
+        steps=steps,
         gtol=as_tolerance(gtol, "gtol"),
         ftol=as_tolerance(ftol, "ftol"),
         advises_lr=line_search is None,
@@ -151,22 +151,22 @@ def gradient_descent(
     )
     if line_search is None:
         rule = _rule(lr, optimizer)
-        return run.guard(lambda: _step(run, rule, step_num))
+        return run.guard(lambda: _step(run, rule, steps))
     distance = _first_distance(lr, optimizer, line_search)
-    return run.guard(lambda: _search(run, distance, step_num))
+    return run.guard(lambda: _search(run, distance, steps))
 
 
-def _step(run: Record, rule: Optimizer, step_num: int) -> Verdict:
+def _step(run: Record, rule: Optimizer, steps: int) -> Verdict:
     """Go from point to point by `rule`, and wait for the device seldom."""
     objective = run.objective
     x, state = objective.start, rule.init(objective.build(objective.start))
     run.lr = lr_of(rule, 0)
-    for k in range(step_num + 1):
+    for k in range(steps + 1):
         point = objective.point(x)
-        is_due = k < _LOOK_EACH or k % _LOOK_EVERY == 0 or k == step_num
+        is_due = k < _LOOK_EACH or k % _LOOK_EVERY == 0 or k == steps
         if ended := run.arrive(point, is_due=is_due):
             return ended
-        if k < step_num:
+        if k < steps:
             run.lr = lr_of(rule, k)
             run.lrs.append(run.lr)
             params, grads = objective.build(x), objective.build(point.grad)
@@ -175,7 +175,7 @@ def _step(run: Record, rule: Optimizer, step_num: int) -> Verdict:
     return judge_end(run)
 
 
-def _search(run: Record, distance: float, step_num: int) -> Verdict:
+def _search(run: Record, distance: float, steps: int) -> Verdict:
     """Go from point to point along the gradient, by lengths that Armijo's condition admits."""
     objective, xp = run.objective, run.objective.xp
     run.lr = distance
@@ -188,7 +188,7 @@ def _search(run: Record, distance: float, step_num: int) -> Verdict:
             loss = objective.loss(x)
         return Trial(lr, float(loss), point=(x, loss))
 
-    for _ in range(step_num):
+    for _ in range(steps):
         if ended := run.arrive(point):
             return ended
         with overflow_expected():
@@ -209,7 +209,7 @@ def _search(run: Record, distance: float, step_num: int) -> Verdict:
 
 def _rule(lr: float, optimizer: Any) -> Optimizer:
     if optimizer is None:
-        return SGD(_checked_lr(lr))
+        return SGD(as_rate(lr))
     if not isinstance(optimizer, Optimizer) or isinstance(optimizer, type):
         msg = f"`optimizer` must be an update rule, such as Adam(0.1): got {optimizer!r}"
         raise TypeError(msg)
@@ -226,11 +226,4 @@ def _first_distance(lr: float, optimizer: Any, line_search: Any) -> float:
     if optimizer is not None:
         msg = "`line_search` is for plain descent: give it or `optimizer`, not both"
         raise ValueError(msg)
-    return _checked_lr(lr)
-
-
-def _checked_lr(lr: float) -> float:
-    if not 0 < lr < math.inf:
-        msg = f"`lr` must be a positive number: got {lr!r}"
-        raise ValueError(msg)
-    return float(lr)
+    return as_rate(lr)

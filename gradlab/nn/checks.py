@@ -21,7 +21,7 @@ from gradlab.backend import (
     to_numpy,
 )
 
-__all__ = ["positive_int", "real_targets", "samples", "targets"]
+__all__ = ["positive_int", "real_targets", "require_samples", "samples", "targets"]
 
 _SUM_TOLERANCE = 1e-3  # a float16 row of a thousand classes sums to 1 within it
 
@@ -76,6 +76,13 @@ def samples(x: Any, features: int, like: Array) -> Array:
         msg = f"`x` must hold real numbers: got {x.dtype}"
         raise TypeError(msg)
     return xp.astype(x, like.dtype, copy=False)
+
+
+def require_samples(x: Array) -> None:
+    """Refuse a batch of no samples: it has no mean, and so no loss."""
+    if x.shape[0] == 0:
+        msg = f"`x` must be a batch of at least one sample: got shape {tuple(x.shape)}"
+        raise ValueError(msg)
 
 
 def targets(t: Any, shape: tuple[int, ...], like: Array, called: str = "logits") -> Array:

@@ -6,18 +6,21 @@ only where it would have gone there by itself: with the same data, batches and s
 
 from __future__ import annotations
 
+import hashlib
 from os import PathLike
 from time import perf_counter
 from typing import Any, NamedTuple
 
 from gradlab import tree
-from gradlab.backend import Array, asarray_like, is_array
+from gradlab.backend import Array, asarray_like, is_array, namespace, to_numpy
 from gradlab.training.history import PER_EPOCH, History
 
-__all__ = ["Best", "Checkpoint", "Mark"]
+__all__ = ["Best", "Checkpoint", "Mark", "fingerprint", "name_of"]
 
 _SHARE = 0.05  # of the time, at most, that writing may take
 _FIRST_COST = 0.01  # seconds, before the first has been measured
+_SAMPLES = 16  # that a fingerprint takes as they are
+_DIGITS = 6  # and of its means: what another device rounds otherwise does not show
 
 
 class Best(NamedTuple):
@@ -67,9 +70,25 @@ class Checkpoint:
         due = self._cost <= _SHARE * (start - self._end + self._cost)
         if mark is self._written or not (now or due):
             return
-        best = mark.best
+        from gradlab import store  # noqa: PLC0415  (what it imports: not at `import gradlab`)
+
+        store.save(self.path, self._state(mark, history))
+        self._written, self._end = mark, perf_counter()
+        self._cost = self._end - start
+
+    def rehearse(self, mark: Mark, history: History) -> None:
+        """Raise now, before any work, what a write would raise."""
+        from gradlab import store  # noqa: PLC0415  (what it imports: not at `import gradlab`)
+
+        try:
+            store.rehearse(self.path, self._state(mark, history))
+        except TypeError as error:
+            msg = f"`checkpoint` cannot hold what `optimizer` remembers: {error}"
+            raise TypeError(msg) from error
+
+    def _state(self, mark: Mark, history: History) -> dict[str, Any]:
         lists = {name: getattr(history, name)[: mark.epochs] for name in PER_EPOCH}
-        state = {
+        return {
             "kind": "training",
             "settings": self.settings,
             "params": mark.params,
@@ -77,13 +96,8 @@ class Checkpoint:
             "rng": mark.rng,
             "seed": history.seed,
             "history": {"train_loss_list": history.train_loss_list[: mark.steps], **lists},
-            "best": best and best._asdict(),
+            "best": mark.best and mark.best._asdict(),
         }
-        from gradlab import store  # noqa: PLC0415  (what it imports: not at `import gradlab`)
-
-        store.save(self.path, state)
-        self._written, self._end = mark, perf_counter()
-        self._cost = self._end - start
 
     def load(self, fresh: Mark, history: History) -> Mark:
         """Read the file, fill the history, and return where the training stood.
@@ -106,8 +120,8 @@ class Checkpoint:
         if not (isinstance(saved, dict) and saved.get("kind") == "training"):
             msg = f"{self.path}: expected a checkpoint of a training, got something else"
             raise store.StoreError(msg)
-        self._compare("settings", saved["settings"], self.settings)
         self._compare("parameters", _shapes(saved["params"]), _shapes(fresh.params))
+        self._compare("settings", saved["settings"], self.settings)
         self._compare("optimizer's memory", _keys(saved["state"]), _keys(fresh.state))
         like = next(iter(fresh.params.values()))
         saved = {name: _placed(value, like) for name, value in saved.items()}
@@ -138,6 +152,34 @@ class Checkpoint:
                 "anew and replace it"
             )
             raise ValueError(msg)
+
+
+def fingerprint(x: Array, rows: Array) -> str:
+    """Text that samples have, and others have not: in one wait for the device.
+
+    It is made of some of them, evenly spaced, and of the means of all. These are rounded, so that
+    it is the same on another device.
+    """
+    xp, count = namespace(x, rows), x.shape[0]
+    index = [k * (count - 1) // (_SAMPLES - 1) for k in range(_SAMPLES)]
+    known = xp.__array_namespace_info__().dtypes(device=x.device, kind="real floating")
+    wide = known.get("float64", x.dtype)
+    columns = []
+    for part in (x, rows):
+        some = xp.take(part, xp.asarray(index, device=x.device), axis=0)
+        total = xp.sum(part, axis=0, keepdims=True, dtype=wide)
+        columns.append(xp.concat([xp.astype(some, wide), total], axis=0))
+    *some, total = to_numpy(xp.concat(columns, axis=1)).astype("float64")
+    largest = max(abs(sample).max() for sample in some) or 1.0
+    means = (total / count / largest).round(_DIGITS) + 0.0  # which makes -0 a 0
+    digest = hashlib.sha256(b"".join(sample.tobytes() for sample in (*some, means)))
+    return digest.hexdigest()[:16]
+
+
+def name_of(optimizer: Any) -> str:
+    """Classes of an update rule, and of the one within."""
+    name, inner = type(optimizer).__name__.strip("_"), getattr(optimizer, "optimizer", None)
+    return name if inner is None else f"{name}({name_of(inner)})"
 
 
 def _placed(x: tree.Tree, like: Array) -> tree.Tree:

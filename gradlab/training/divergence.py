@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 
 from gradlab.optimizers import Optimizer, lr_of
+from gradlab.training.checkpoint import Mark
 from gradlab.training.history import History
 
-__all__ = ["DivergenceError", "find_divergence"]
+__all__ = ["DivergenceError", "find_divergence", "limit_of"]
 
-_FACTOR = 10  # noise of a batch, and epochs that go wrong and recover, stay well below it
+_FACTOR = 10  # noise, and losses on the way to a good end, stay well below it
+_EPOCHS = 3  # above the limit, in a row: what mends does so sooner, and what is lost stays there
 
 
 class DivergenceError(RuntimeError):
@@ -18,13 +20,14 @@ class DivergenceError(RuntimeError):
     Attributes
     ----------
     step : int
-        First step, counted from 0, whose loss gave it away.
+        First step, counted from 0, whose loss gave it away; that of a step which was not taken is
+        the loss at the end.
     loss : float
         Its loss.
     lr : float
         Learning rate of the step before, which led there.
     history : History
-        All that was recorded, the bad epoch included.
+        All that was recorded, the bad epochs included.
     """
 
     def __init__(self, step: int, loss: float, lr: float, history: History) -> None:
@@ -47,16 +50,30 @@ class DivergenceError(RuntimeError):
         )
 
 
+def limit_of(history: History, baseline: float) -> float:
+    """Loss above which an epoch is bad."""
+    return _FACTOR * max(history.train_loss_list[0], baseline)
+
+
 def find_divergence(
-    history: History, steps: int, baseline: float, optimizer: Optimizer
+    history: History, end: float, limit: float, *, good: Mark, is_over: bool, optimizer: Optimizer
 ) -> DivergenceError | None:
-    """Judge the last epoch, of so many steps, by the rule that `fit` publishes."""
-    losses = history.train_loss_list
-    limit = math.inf
-    guessing = max(losses[0], baseline)
-    if history.loss[-1] > _FACTOR * guessing:
-        limit = _FACTOR * guessing
-    for step in range(len(losses) - steps, len(losses)):
-        if not math.isfinite(losses[step]) or losses[step] > limit:
-            return DivergenceError(step, losses[step], lr_of(optimizer, max(step - 1, 0)), history)
-    return None
+    """Judge the last epoch by the rule that `fit` publishes.
+
+    Parameters
+    ----------
+    end : float
+        The loss at its end.
+    good : Mark
+        Where the last good epoch ended.
+    is_over : bool
+        Whether no other epoch follows.
+    """
+    losses = [*history.train_loss_list[good.steps :], end]
+    bad = [k for k, loss in enumerate(losses) if not math.isfinite(loss)]
+    if not bad and (is_over or len(history.loss) - good.epochs >= _EPOCHS) and end > limit:
+        bad = [k for k, loss in enumerate(losses) if loss > limit]
+    if not bad:
+        return None
+    step = good.steps + bad[0]
+    return DivergenceError(step, losses[bad[0]], lr_of(optimizer, max(step - 1, 0)), history)

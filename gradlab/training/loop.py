@@ -11,13 +11,13 @@ from typing import Any, Literal
 from gradlab import numerical
 from gradlab.backend import Array
 from gradlab.backend.random import Generator, as_generator
-from gradlab.nn.checks import positive_int
+from gradlab.nn.checks import positive_int, require_samples
 from gradlab.optimizers import SGD, Optimizer
-from gradlab.training.checkpoint import Checkpoint
+from gradlab.training.checkpoint import Checkpoint, fingerprint, name_of
 from gradlab.training.history import History, StopReason
 from gradlab.training.run import Batches, Run, Samples, Trainable
 
-__all__ = ["fit"]
+__all__ = ["GRADIENTS", "checked_samples", "fit"]
 
 
 def _by_differences(network: Trainable) -> Callable[..., tuple[Array, Any]]:
@@ -85,8 +85,9 @@ def fit(
     validation : (x, t), optional
         Samples and targets to judge the parameters by at the end of each epoch.
     patience : int, optional
-        Stop after so many epochs in a row without a lower loss on the validation data. However
-        the training ends, the network then has the parameters of the best epoch.
+        Stop after so many epochs in a row without a lower loss on the validation data. Where the
+        training finishes, stops or is interrupted, the network then has the parameters of the best
+        epoch.
     seed : int, Generator or None
         Of the batches. None draws one, kept in the history.
     replace : bool
@@ -97,7 +98,7 @@ def fit(
     progress : bool
         Show a bar of tqdm on standard error. Otherwise nothing is printed.
     checkpoint : str or path, optional
-        File to write to where an epoch ends, as often as takes less than 5 % of the time, and
+        File to write to where a good epoch ends, as often as takes less than 5 % of the time, and
         always when the training finishes, stops or is interrupted. See `gradlab.store`.
     resume : bool
         Go on from `checkpoint` if there is such a file; False begins anew, and replaces it.
@@ -109,7 +110,8 @@ def fit(
     History
         Also after KeyboardInterrupt (`stop_reason` ``interrupted``): then the parameters are
         those of the last complete step (with `patience`, of the best epoch), and an epoch that
-        was under way has its losses in `train_loss_list` alone.
+        was under way has its losses in `train_loss_list` alone. Where the loss exploded since the
+        last good epoch, parameters and history go back to the end of that.
 
     Raises
     ------
@@ -119,16 +121,20 @@ def fit(
     OSError
         If a checkpoint cannot be read or written.
     DivergenceError
-        At the end of an epoch in which the loss of a step was not finite, or whose mean loss
-        exceeds ten times the larger of the first step's loss and the network's baseline.
+        At the end of an epoch in which a loss was not finite; or of the third in a row, or the
+        last of the training, at whose end the loss exceeds ten times the larger of the first
+        step's loss and the network's baseline. The parameters are then those from before the
+        first of these epochs.
 
     Notes
     -----
-    The rule of divergence: the baseline is the loss of guessing, log(classes) for the
-    cross-entropy and the variance of the targets for the mean squared error (`baseline_at`). Ten
-    times that, and ten times the loss that the initial weights began with, is worse than to know
-    nothing, by more than a batch's noise or a bad epoch that will mend. The parameters of the end
-    of the last good epoch are restored.
+    The rule of divergence: a step's loss is that of the parameters before it, so what an epoch
+    led to is judged by one more loss at its end, of the samples of its first batches, a hundred at
+    least. The baseline is the loss of guessing, log(classes) for the cross-entropy and the
+    variance of the targets for the mean squared error (`baseline_at`). Ten times that, and ten
+    times the loss that the initial weights began with, is worse than to know nothing, by more than
+    noise; but a training may pass through an epoch or two of it to a good end. What stays there
+    for three is lost. ``docs/training.md`` has the figures.
 
     Any other exception passes through, the parameters being those of the last complete step.
 
@@ -155,38 +161,51 @@ def fit(
     callbacks = _callables(callbacks)
     _check(network, optimizer, gradient, reduce)
     size = positive_int(batch_size, "batch_size")
-    train = _samples(network, x, t)
+    train = checked_samples(network, x, t)
     batches = Batches(as_generator(seed), train.x.shape[0], min(size, train.x.shape[0]), replace)
     if epochs is not None:
         total = positive_int(epochs, "epochs") * batches.per_epoch
     else:
         total = positive_int(steps, "steps")
-    settings = {
-        "seed": None if seed is None else batches.rng.seed,
-        "samples": batches.samples,
-        "batch_size": batches.size,
-        "replace": replace,
-    }
+    held_out = _validation(network, validation, patience)
+    file = None
+    if checkpoint is not None:
+        settings = {
+            "layers": _text(getattr(network, "layers", None)),
+            "loss": _text(getattr(network, "loss_name", None)),
+            "optimizer": name_of(optimizer),
+            "gradient": gradient,
+            "seed": None if seed is None else batches.rng.seed,
+            "samples": batches.samples,
+            "batch_size": batches.size,
+            "replace": replace,
+            "data": fingerprint(*train),
+            "validation": held_out and fingerprint(*held_out),
+        }
+        file = Checkpoint(checkpoint, settings)
     run = Run(
         network,
         train,
-        _validation(network, validation, patience),
+        held_out,
         batches=batches,
         optimizer=optimizer,
         gradient=GRADIENTS[gradient],
         reduce=reduce,
-        checkpoint=None if checkpoint is None else Checkpoint(checkpoint, settings),
+        checkpoint=file,
     )
-    if run.checkpoint and resume and run.checkpoint.path.exists():
-        run.resume(run.checkpoint, total)
+    if file and resume and file.path.exists():
+        run.resume(file, total)
+    if file:
+        file.rehearse(run.at, run.history)
     history = run.history
     try:
         with _bar(total, run.at.steps, shown=progress) as advance:
             history.stop_reason = _train(run, total, advance, callbacks, patience)
+        run.keep(now=True)
     except KeyboardInterrupt:
         run.break_off()
         history.stop_reason = "interrupted"
-    run.keep(now=True)
+        run.keep(now=True)
     if patience is not None:
         run.restore_best()
     return history
@@ -209,11 +228,13 @@ def _train(
     return "finished"
 
 
-def _samples(network: Trainable, x: Any, t: Any) -> Samples:
+def checked_samples(network: Trainable, x: Any, t: Any) -> Samples:
+    """What the network prepares, refused where it is no batch."""
     x, rows = network.prepare(x, t)
     if x.ndim == 1:
         msg = f"`x` must be a batch of shape (n, features): got one sample of shape {x.shape}"
         raise ValueError(msg)
+    require_samples(x)
     return Samples(x, rows)
 
 
@@ -229,7 +250,7 @@ def _validation(network: Trainable, validation: Any, patience: Any) -> Samples |
         msg = f"`validation` must be (x, t): got {type(validation).__name__}"
         raise TypeError(msg)
     try:
-        return _samples(network, *validation)
+        return checked_samples(network, *validation)
     except (TypeError, ValueError) as error:
         msg = f"in `validation`: {error}"
         raise type(error)(msg) from error
@@ -250,8 +271,12 @@ def _check(network: Any, optimizer: Any, gradient: Any, reduce: Any) -> None:
         raise TypeError(msg)
 
 
+def _text(x: Any) -> str | None:
+    return None if x is None else str(list(x)) if isinstance(x, tuple) else str(x)
+
+
 def _callables(callbacks: Any) -> tuple[Callable[[History], Any], ...]:
-    found = () if callable(callbacks) else tuple(callbacks)
+    found = tuple(callbacks) if isinstance(callbacks, Iterable) else (None,)
     if callable(callbacks) or not all(callable(callback) for callback in found):
         msg = f"`callbacks` must be a sequence of functions of the history: got {callbacks!r}"
         raise TypeError(msg)

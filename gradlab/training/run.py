@@ -7,6 +7,7 @@ undone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -15,10 +16,12 @@ from gradlab.backend import Array, namespace, to_numpy
 from gradlab.backend.random import Generator
 from gradlab.optimizers import Optimizer, advance_of, lr_of
 from gradlab.training.checkpoint import Best, Checkpoint, Mark
-from gradlab.training.divergence import find_divergence
+from gradlab.training.divergence import find_divergence, limit_of
 from gradlab.training.history import PER_EPOCH, History
 
 __all__ = ["Batches", "Run", "Samples", "Trainable"]
+
+_JUDGED = 100  # samples at least: the loss of fewer is noise
 
 
 @runtime_checkable
@@ -82,7 +85,12 @@ class Batches(NamedTuple):
 
 
 class Run:
-    """The losses of an epoch wait on the device until its end."""
+    """The losses of an epoch wait on the device until its end.
+
+    The loss of a step is that of the parameters before it. What the last steps of an epoch did is
+    seen by one more loss, at its end; only then the epoch is good, and what a training may go back
+    to.
+    """
 
     def __init__(
         self,
@@ -105,6 +113,7 @@ class Run:
         self.history = History(seed=batches.rng.seed)
         self.best: Best | None = None
         self.losses: list[Array] = []
+        self.judged: Array = None  # indices of samples
         self.baseline = network.baseline_at(train.rows)
         state = optimizer.init(network.params)
         self.value_and_grad = gradient(network)
@@ -112,11 +121,12 @@ class Run:
         is_of_one_dtype = len({leaf.dtype for leaf in network.params.values()}) == 1
         can_advance = reduce is None and is_of_one_dtype
         self.move_again = advance_of(optimizer) if can_advance else optimizer.step
-        self.at = Mark(dict(network.params), state, batches.rng.state, 0, 0, 0, None)
+        self.good = Mark(dict(network.params), state, batches.rng.state, 0, 0, 0, None)
+        self.at = self.good
 
     def resume(self, checkpoint: Checkpoint, total: int) -> None:
         """Go to where the checkpoint's training stood; it may not be beyond so many steps."""
-        self.at = checkpoint.load(self.at, self.history)
+        self.good = self.at = checkpoint.load(self.at, self.history)
         if self.at.steps > total:
             msg = (
                 f"{checkpoint.path} has {self.at.steps} steps already, more than the {total} "
@@ -132,15 +142,22 @@ class Run:
         start = perf_counter()
         before = self.at
         offset = before.epochs * self.per_epoch
-        good = dict(self.network.params)
         self.losses = []
-        self.at = before._replace(params=good)
-        batches = self.batches.draw(self.train.x)[: total - offset]
+        self.at = before._replace(params=dict(self.network.params))
+        drawn = self.batches.draw(self.train.x)
+        self.judged = self._first_of(drawn)
+        batches = drawn[: total - offset]
         for batch in batches[before.steps - offset :]:
             self._step(batch)
             self.move = self.move_again  # the first step has checked what fits what
             advance(1)
-        baseline, metrics = self._fetch()
+        if self.at.params.keys() != before.params.keys():
+            msg = (
+                "`optimizer` must return what is built like the parameters, which are "
+                f"{list(before.params)}: it gave {list(self.at.params)}"
+            )
+            raise ValueError(msg)
+        baseline, end, metrics = self._fetch()
         history = self.history
         losses = history.train_loss_list[offset:]
         sizes = [batch.shape[0] for batch in batches]
@@ -150,33 +167,61 @@ class Run:
             getattr(history, name).append(value)
         history.lr.append(lr_of(self.optimizer, self.at.steps - 1))
         history.seconds.append(perf_counter() - start)
-        if error := find_divergence(history, len(losses), baseline, self.optimizer):
-            self.network.params.update(good)
+        limit, is_over = limit_of(history, baseline), self.at.steps == total
+        if error := find_divergence(
+            history, end, limit, good=self.good, is_over=is_over, optimizer=self.optimizer
+        ):
+            self.network.params.update(self.good.params)
             history.stop_reason = "diverged"
             raise error
         self._keep_best()
+        mark = self.at
         if len(batches) == self.per_epoch:  # else it is open: a training that goes on ends it
             rng = self.batches.rng.state
-            self.at = self.at._replace(rng=rng, epochs=before.epochs + 1, best=self.best)
+            mark = mark._replace(rng=rng, epochs=before.epochs + 1, best=self.best)
+        if end <= limit:
+            self.good = mark
+        self.at = mark
 
     def keep(self, *, now: bool = False) -> None:
         """Take over what callbacks did to the parameters; write a checkpoint where it is time."""
         params = self.network.params
         if any(params[name] is not value for name, value in self.at.params.items()):
             self.at = self.at._replace(params=dict(params))
+        if self._is_good():
+            self.good = self.at
         if self.checkpoint:
-            self.checkpoint.save(self.at, self.history, now=now)
+            self.checkpoint.save(self.good, self.history, now=now)
 
     def break_off(self) -> None:
-        """Go back to the last complete step, and record the losses up to there."""
-        at, history = self.at, self.history
-        self.network.params.update(at.params)
-        del history.train_loss_list[at.steps :]
+        """Go back to the last complete step, or to the last good epoch if the loss exploded since.
+
+        The losses up to there are recorded.
+        """
+        at, good = self.at, self.good
+        self._go_to(at)
+        if at.steps + at.waiting == good.steps:
+            return
+        end = self.network.loss_at(at.params, *self._judged_samples())
+        numbers = self._fetch_losses([self.baseline, end])
+        losses = [*self.history.train_loss_list[good.steps :], numbers[1]]
+        limit = limit_of(self.history, numbers[0])
+        if not (self._is_good() and all(map(math.isfinite, losses)) and losses[-1] <= limit):
+            self._go_to(good)
+
+    def _is_good(self) -> bool:
+        """Whether the last complete epoch was."""
+        return self.at.epochs <= self.good.epochs
+
+    def _go_to(self, mark: Mark) -> None:
+        history = self.history
+        self.at = mark
+        self.network.params.update(mark.params)
+        del history.train_loss_list[mark.steps :]
         for name in PER_EPOCH:
-            del getattr(history, name)[at.epochs :]
-        self.best = at.best
-        history.best_epoch = at.best.epoch if at.best else None
-        self._fetch_losses([])
+            del getattr(history, name)[mark.epochs :]
+        self.best = mark.best
+        history.best_epoch = mark.best.epoch if mark.best else None
 
     def epochs_since_best(self) -> int:
         """How many complete epochs there were without a lower loss on the validation data."""
@@ -199,21 +244,32 @@ class Run:
         self.at = Mark(moved, state, at.rng, at.steps, at.waiting + 1, at.epochs, at.best)
         params.update(moved)
 
-    def _fetch(self) -> tuple[float, dict[str, float]]:
-        """Record the losses of the steps; return the baseline, and how good the parameters are."""
+    def _first_of(self, batches: list[Array]) -> Array:
+        """Indices of the first batches of an epoch, as many as it takes to judge the parameters."""
+        count = -(-_JUDGED // self.batches.size)
+        return batches[0] if count == 1 else self.xp.concat(batches[:count])
+
+    def _judged_samples(self) -> tuple[Array, Array]:
+        x, rows = self.train
+        return (
+            self.xp.take(x, self.judged, axis=0),
+            self.xp.take(rows, self.judged, axis=0),
+        )
+
+    def _fetch(self) -> tuple[float, float, dict[str, float]]:
+        """Record the losses of the steps; return baseline, loss and metrics of the parameters."""
         params = self.network.params
+        end = self.network.loss_at(params, *self._judged_samples())
         metrics = {"accuracy": self.network.accuracy_at(params, *self.train)}
         if self.validation:
             metrics["val_loss"] = self.network.loss_at(params, *self.validation)
             metrics["val_accuracy"] = self.network.accuracy_at(params, *self.validation)
-        baseline, *numbers = self._fetch_losses([self.baseline, *metrics.values()])
-        return baseline, dict(zip(metrics, numbers, strict=True))
+        baseline, loss, *numbers = self._fetch_losses([self.baseline, end, *metrics.values()])
+        return baseline, loss, dict(zip(metrics, numbers, strict=True))
 
     def _fetch_losses(self, others: list[Array]) -> list[float]:
         """Record the losses of the steps; return other numbers, got in the same wait."""
         at, wanted = self.at, [*self.losses[: self.at.waiting], *others]
-        if not wanted:
-            return []
         numbers: list[float] = to_numpy(self.xp.stack(wanted)).tolist()
         self.history.train_loss_list += numbers[: at.waiting]
         self.at = at._replace(steps=at.steps + at.waiting, waiting=0)

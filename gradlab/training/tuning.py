@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from gradlab.backend import Array, Namespace, namespace, nonfinite_expected, to_numpy
@@ -12,7 +12,7 @@ from gradlab.nn.checks import positive_int
 from gradlab.optimizers import SGD, Optimizer
 from gradlab.training.divergence import DivergenceError
 from gradlab.training.history import History
-from gradlab.training.loop import GRADIENTS
+from gradlab.training.loop import GRADIENTS, checked_samples
 from gradlab.training.run import Batches, Trainable
 
 _NOISE = 1.001  # a loss that is higher by more than this rises: rounding and tiny rates do not
@@ -66,8 +66,8 @@ def lr_find(
 
     Every rate begins at the parameters that the network has, and sees the same batches. They are
     tried in rising order, up to the first at which the loss rises: that of all the data at the
-    end, or the mean of the batches on the way, each beside what it is without training. Beyond it
-    a loss may be low again, by luck.
+    end, or the mean of the batches on the way, each beside what it is without training; single
+    steps may rise at lower rates. Beyond it a loss may be low again, by luck.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def lr_find(
         raise ValueError(msg)
     positive_int(steps, "steps")
     size = positive_int(batch_size, "batch_size")
-    x, rows = network.prepare(x, t)
+    x, rows = checked_samples(network, x, t)
     rng = as_generator(seed)
     before = rng.state
     batches = Batches(rng, x.shape[0], min(size, x.shape[0]), replace=False)
@@ -169,13 +169,16 @@ class Sweep:
     Attributes
     ----------
     values : list
-        As they were given.
+        As they were given; after an interrupt, those that were begun.
     results : list
         What `run` returned for each; where it diverged, the history up to there.
+    interrupted : bool
+        Whether an interrupt ended it, so that there may be values without a result.
     """
 
     values: list[Any]
     results: list[Any]
+    interrupted: bool = False
 
     def __str__(self) -> str:
         rows = [_columns(result) for result in self.results]
@@ -201,7 +204,8 @@ def sweep(run: Callable[[Any], Any], values: Iterable[Any]) -> Sweep:
     Returns
     -------
     Sweep
-        A training that diverges has its line, too.
+        A training that diverges has its line, too. After KeyboardInterrupt, or a result whose
+        `stop_reason` is ``interrupted``, the results so far.
 
     Examples
     --------
@@ -216,8 +220,17 @@ def sweep(run: Callable[[Any], Any], values: Iterable[Any]) -> Sweep:
     0.1    4.15e-20  converged
     1      1         oscillating
     """
-    values = list(values)
-    return Sweep(values, [_result(run, value) for value in values])
+    found = Sweep([], [])
+    for value in list(values):
+        try:
+            result = _result(run, value)
+        except KeyboardInterrupt:
+            return replace(found, interrupted=True)
+        found.values.append(value)
+        found.results.append(result)
+        if _columns(result).get("stop_reason") == "interrupted":  # `fit` has caught it
+            return replace(found, interrupted=True)
+    return found
 
 
 def _result(run: Callable[[Any], Any], value: Any) -> Any:
