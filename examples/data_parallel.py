@@ -29,7 +29,8 @@ def train(rank: int, size: int, allreduce: Callable[[Any], Any]) -> None:
     )
     checksum = float(sum(gl.namespace(w).sum(w) for w in network.params.values()))
     accuracy = float(network.accuracy(*test))
-    print(f"process {rank} of {size}: test accuracy {accuracy:.3f}, sum of weights {checksum:.12g}")
+    line = f"process {rank} of {size}: test accuracy {accuracy:.3f}, sum of weights {checksum:.12g}"
+    sys.stdout.write(line + "\n")  # in one piece: the processes share their output
 
 
 def train_beside(rank: int, pipe: Connection) -> None:
