@@ -379,46 +379,27 @@ def test_no_step_at_all_evaluates_the_start(way):
     assert result.lrs.shape == (0,)
 
 
-WAITS = ("__bool__", "__float__", "__int__", "__index__", "__complex__", "__array__")
-
-
-@pytest.fixture
-def looks(monkeypatch):
-    """What turned arrays of array-api-strict into numbers: on a GPU, waits for the device."""
-    found = []
-    for name in WAITS:
-        original = getattr(array_api_strict._array_object.Array, name)
-
-        def counted(self, *args, _original=original, **options):
-            found.append(1)
-            return _original(self, *args, **options)
-
-        monkeypatch.setattr(array_api_strict._array_object.Array, name, counted)
-    return found
-
-
-def test_an_optimizer_lets_the_host_look_seldom(looks):
-    waits = {}
+def test_an_optimizer_lets_the_host_look_seldom(waits):
+    counts = {}
     for steps in (160, 320):
-        looks.clear()
+        waits.clear()
         start = array_api_strict.asarray([-3.0, 4.0])
         gl.gradient_descent(
             bowl, start, step_num=steps, gradient=bowl_slope, optimizer=Adam(1e-3), gtol=1e-9
         )
-        waits[steps] = len(looks)
-    assert waits[320] - waits[160] <= 160 / 16 * 2
+        counts[steps] = len(waits)
+    assert counts[320] - counts[160] <= 160 / 16
 
 
-def test_searches_wait_for_their_trials_and_twice_a_step(looks, way):
+def test_searches_wait_for_their_trials_and_twice_a_step(waits, way):
     def slope(x):
         a, b = x[0], x[1]
         xp = array_api_strict
         return xp.stack([-2 * (1 - a) - 400 * a * (b - a * a), 200 * (b - a * a)])
 
     result = way(rosenbrock, array_api_strict.asarray(START), slope, steps=30, gtol=1e-9)
-    copies = 2  # of one array to NumPy, by strict's own ways
     assert result.nit == 30
-    assert len(looks) <= copies * (result.nfev + 2 * result.nit)
+    assert len(waits) <= result.nfev + 2 * result.nit
 
 
 ARGUMENTS = {
