@@ -54,7 +54,8 @@ class Alias:
             msg = (
                 "this array shares memory with one that was written to since, as NumPy's views do, "
                 "and a traced array cannot follow: write through one name only, such as "
-                "`y[0, 1] = v` for `y[0][1] = v`, or take a copy first, xp.asarray(x, copy=True)"
+                "`y[0, 1] = v` for `y[0][1] = v` and `s = s + v` for `s += v` of a 0-d array, or "
+                "take a copy first, xp.asarray(x, copy=True)"
             )
             raise AliasError(msg)
 

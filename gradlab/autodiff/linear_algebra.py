@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from gradlab.autodiff.array import Array, apply, apply_parts, constant, plain
 from gradlab.autodiff.elementwise import conj, is_complex_dtype
 from gradlab.autodiff.rule import RULES, Rule, rule
+from gradlab.autodiff.structural import axes_of
 
 __all__ = [
     "LINEAR_ALGEBRA",
@@ -529,11 +530,11 @@ def vector_norm(
         elements = (size / scale) ** ord
     powers = xp.sum(elements, axis=axis, keepdims=True)
     norm = apply(RULES["root"], (powers,), {"degree": ord}) * scale
-    return norm if keepdims else xp.squeeze(norm, axis=_axes(axis, x.ndim))
-
-
-def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
-    return tuple(range(ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    if keepdims:
+        return norm
+    axes = axes_of(axis, x.ndim)  # by an index, which gives a scalar where NumPy has them
+    key = tuple(0 if k in axes else slice(None) for k in range(x.ndim))
+    return apply(RULES["getitem"], (norm,), {"key": key})
 
 
 LINEAR_ALGEBRA = {

@@ -253,6 +253,8 @@ def asarray(
         obj.to_device(device)
     if dtype is not None and dtype != obj.dtype:
         return xp.astype(obj, dtype)
+    if not is_array(plain(obj)):  # a scalar of NumPy, of which it makes an array
+        return apply(RULES["broadcast_to"], (obj,), {"new_shape": ()})
     return xp.astype(obj, obj.dtype, copy=True) if copy else obj
 
 
@@ -447,10 +449,15 @@ def diff(
 @composite
 def matmul(xp: Any, a: Any, b: Any, /) -> Array:
     if a.ndim == 1:
-        return xp.squeeze(matmul(xp, a[None, :], b), axis=-2 if b.ndim > 1 else 0)
+        return _element(matmul(xp, a[None, :], b), (..., 0, slice(None)) if b.ndim > 1 else 0)
     if b.ndim == 1:
-        return xp.squeeze(matmul(xp, a, b[:, None]), axis=-1)
+        return _element(matmul(xp, a, b[:, None]), (..., 0))
     return apply(RULES["matmul"], (a, b), {})
+
+
+def _element(x: Array, key: Any) -> Array:
+    """Part of what no other name refers to; one element is what NumPy makes a scalar of."""
+    return apply(RULES["getitem"], (x,), {"key": key})
 
 
 @composite

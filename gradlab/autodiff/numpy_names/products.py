@@ -24,6 +24,8 @@ def dot(xp, a, b, out=None):
 @named("inner")
 def _inner(xp, a, b):
     a, b = as_arrays(xp, a, b)
+    if a.ndim == b.ndim == 1:
+        return xp.matmul(a, b)
     return xp.tensordot(a, b, axes=([-1], [-1])) if a.ndim and b.ndim else a * b
 
 
