@@ -317,7 +317,15 @@ def sign(xp: Any, x: Any, /) -> Array:
 
 @composite
 def clip(xp: Any, x: Any, /, min: Any = None, max: Any = None) -> Array:
-    out = x
+    if not is_inexact_dtype(x.dtype):
+        for name, bound in (("min", min), ("max", max)):
+            if type(bound) is Array and bound._node is not None:
+                msg = (
+                    f"xp.clip of {x.dtype} would cut the traced bound `{name}` off from its "
+                    "derivative: make x floating, xp.astype(x, xp.float64)"
+                )
+                raise TypeError(msg)
+    out = xp.asarray(x, copy=True) if min is None and max is None else x
     for bound, is_within in ((min, xp.greater_equal), (max, xp.less_equal)):
         if bound is not None:
             limit = _like(xp, bound, x)

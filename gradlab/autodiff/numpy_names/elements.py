@@ -76,7 +76,9 @@ def clip(xp, a, a_min=None, a_max=None, out=None, *, min=None, max=None):
     low, high = (
         second if first is None else first for first, second in ((a_min, min), (a_max, max))
     )
-    return xp.clip(a, *_arrays_of_lists(xp, [low, high]))
+    a, low, high = _arrays_of_lists(xp, [a, low, high])
+    dtype = xp.result_type(*(x for x in (a, low, high) if x is not None))
+    return xp.clip(cast(xp, as_array(xp, a), dtype), low, high)
 
 
 @named("nan_to_num")
