@@ -294,7 +294,8 @@ REFUSED = {
     "out of reduce": (lambda x: np.add.reduce(x, out=np.zeros(4)), "cannot take in"),
     "where of reduce": (lambda x: np.add.reduce(x, where=C > 1), "cannot honour `where`"),
     "reduce without a rule": (lambda x: np.hypot.reduce(x), r"np\.hypot\.reduce would cut"),
-    "at": (lambda x: np.add.at(np.zeros(4), [0, 1], x[0, :2]), r"np\.add\.at would cut"),
+    "at": (lambda x: np.add.at(np.zeros(4), [0, 1], x[0, :2]), r"np\.add\.at would write"),
+    "at on a plain array": (lambda x: np.add.at(np.zeros(4), x, 1.0), r"write x\[k\] \+= v"),
     "a function without a rule": (lambda x: np.percentile(x, 3), "np.percentile would cut"),
     "a ufunc without a rule": (lambda x: np.spacing(x), "np.spacing would cut"),
     "in a list": (lambda x: np.block([[x, C]]), "np.block would cut"),
@@ -401,9 +402,11 @@ def test_functions_that_write_leave_constants_alone():
     def f(x):
         c = autodiff.stop_gradient(x)
         y = np.sum(c * x)
-        for write in (lambda: np.copyto(c, 5.0), lambda: np.add.at(c, 0, 1.0)):
-            with pytest.raises(ValueError, match="read-only"):
-                write()
+        with pytest.raises(ValueError, match="read-only"):
+            np.copyto(c, 5.0)
+        for array, k in ((c, 0), (y, 0), (np.zeros(3), c)):
+            with pytest.raises(TypeError, match=r"np\.add\.at would write"):
+                np.add.at(array, k, 1.0)
         return y
 
     np.testing.assert_array_equal(gradient(f, X), X)
