@@ -256,7 +256,11 @@ def _from_qr(xp: Any, g: Any, m: Any, q: Any, r: Any) -> Any:
 
 
 def _determinant(xp: Any, g: Any, a: Any, y: Any) -> Any:
+    if a.shape[-1] == 1:
+        return g[..., None, None] * xp.ones_like(a)
     singular = y == 0
+    if 0 not in a.shape and (_is_traced(g) or _is_traced(a)):
+        singular = singular | _is_nearly_singular(xp, a)
     safe = xp.where(singular[..., None, None], _eye(xp, a), a)
     cofactors = y[..., None, None] * xp.linalg.inv(safe).mT
     if bool(xp.any(singular)):  # they exist where the inverse does not
@@ -264,12 +268,15 @@ def _determinant(xp: Any, g: Any, a: Any, y: Any) -> Any:
     return g[..., None, None] * conj(cofactors)
 
 
+def _is_nearly_singular(xp: Any, a: Any) -> Any:
+    """Where the derivatives of the inverse cancel against one another in those of cofactors."""
+    s = xp.linalg.svdvals(constant(plain(a)))
+    return s[..., -1] <= xp.finfo(s.dtype).eps ** (1 / 3) * s[..., 0]
+
+
 def _cofactors(xp: Any, a: Any) -> Any:
     """Matrix of cofactors of any square matrix, by its minors: right at every rank."""
-    n = a.shape[-1]
-    if n == 1:
-        return xp.ones_like(a)
-    rows = []
+    n, rows = a.shape[-1], []
     for i in range(n):
         rest = xp.concat([a[..., :i, :], a[..., i + 1 :, :]], axis=-2)
         minors = [
