@@ -450,7 +450,7 @@ def test_functions_may_write_to_their_arguments_at_every_depth():
 
     x, b = np.asarray([1.0, 2.0]), np.asarray([3.0, 4.0])
     expected = np.diag(8 * (b + 1))
-    np.testing.assert_allclose(hessian(lambda x: autodiff.checkpoint(piece)(x, b), x), expected)
+    np.testing.assert_allclose(hessian(lambda x: piece(x, ns(x).asarray(b)), x), expected)
 
     def outer(b):  # the inner gradient is 8 x (b + 1); what it writes to b stays inside
         return total(grad(piece)(x, b) * b)
@@ -459,6 +459,113 @@ def test_functions_may_write_to_their_arguments_at_every_depth():
     assert float(value) == np.sum(8 * x * (b + 1) * b)
     np.testing.assert_allclose(slope, 8 * x * (2 * b + 1))
     np.testing.assert_array_equal(b, [3.0, 4.0])
+
+
+def written_whole(y):
+    y *= 2.0
+    return total(y)
+
+
+def written_in_part(y):
+    y[0] = 3 * y[1]
+    return total(y)
+
+
+def written_by_a_view(y):
+    part = y[:2]
+    part *= 3.0
+    return total(part)
+
+
+WRITING = {"whole": written_whole, "in part": written_in_part, "by a view": written_by_a_view}
+
+
+@pytest.mark.parametrize("what", WRITING)
+def test_a_checkpoint_that_writes_to_its_argument_says_so(what):
+    f = autodiff.checkpoint(lambda y, c: WRITING[what](y) * total(c))
+    with pytest.raises(ValueError, match="writes to its argument 0, which its caller"):
+        gradient(lambda x: f(x * 1, x), np.ones(3))
+    f = autodiff.checkpoint(lambda y, c: total(y) * WRITING[what](c))
+    with pytest.raises(ValueError, match="writes to its argument 1, which its caller"):
+        gradient(lambda x: f(x, np.ones(3)), np.ones(3))
+
+
+def cube(fwd=lambda x: (x**3, x), bwd=lambda x, g: (3 * x**2 * g,)):
+    return autodiff.custom_vjp(lambda x: x**3, fwd, bwd)
+
+
+def cubed_in_place(x):
+    x **= 3
+    return x, None
+
+
+def test_a_custom_rule_cannot_write_to_what_others_hold():
+    x = np.asarray([1.0, 2.0])
+    f = cube(fwd=cubed_in_place)
+    with pytest.raises(ValueError, match="read-only"):
+        gradient(lambda x: total(f(x)), x)
+    with pytest.raises(ValueError, match="writes to its argument 0"):
+        gradient(lambda x: total(x * gradient(lambda y: total(f(x * y)), x)), x)
+    np.testing.assert_array_equal(x, [1.0, 2.0])
+
+    def bwd(saved, g):
+        g *= 2.0
+        return (g,)
+
+    f = cube(bwd=bwd)
+    with pytest.raises(ValueError, match="read-only"):
+        gradient(lambda x: total(f(x) + x), x)
+
+
+def test_a_custom_rule_keeps_and_hands_out_copies():
+    slope, buffer = np.asarray([10.0, 20.0]), np.zeros(2)
+
+    def fwd(x):
+        buffer[:] = x
+        return buffer, slope
+
+    f = cube(fwd=fwd, bwd=lambda saved, g: (saved,))
+
+    def loss(x):
+        y = f(x)
+        buffer[:] = 100.0
+        return total(y * 2.0)
+
+    value, got = autodiff.value_and_gradient(loss, np.asarray([1.0, 2.0]))
+    assert float(value) == 6.0
+    got += 1.0
+    np.testing.assert_array_equal(slope, [10.0, 20.0])
+
+
+def test_a_custom_rule_on_what_other_libraries_hold_gets_copies():
+    strict = pytest.importorskip("array_api_strict")
+    x = strict.asarray([1.0, 2.0])
+    got = gradient(lambda x: total(cube(fwd=cubed_in_place, bwd=lambda _, g: (g,))(x)), x)
+    np.testing.assert_array_equal(np.asarray(got), [1.0, 1.0])
+    np.testing.assert_array_equal(np.asarray(x), [1.0, 2.0])
+
+
+CAPTURING = {
+    "fwd": lambda x: cube(fwd=lambda y: (y * x, y)),
+    "what fwd saves": lambda x: cube(fwd=lambda y: (y**3, (y, {"x": x}))),
+    "bwd": lambda x: cube(bwd=lambda y, g: (g * x,)),
+}
+
+
+@pytest.mark.parametrize("what", CAPTURING)
+def test_a_custom_rule_that_uses_another_traced_array_says_so(what):
+    x = np.asarray([1.0, 2.0])
+    for derivative in (gradient, lambda f, x: autodiff.jvp(f, x, x), hessian):
+        with pytest.raises(TypeError, match="not among its arguments"):
+            derivative(lambda x: total(CAPTURING[what](x)(x * 2.0)), x)
+
+
+def test_a_custom_rule_may_use_what_an_outer_trace_differentiates_in():
+    def outer(a):
+        f = cube(fwd=lambda y: (y**3, (y, a)), bwd=lambda saved, g: (saved[0] * saved[1] * g,))
+        return grad(f)(np.asarray(2.0)) * a
+
+    assert float(grad(outer)(np.asarray(5.0))) == 2 * 2.0 * 5.0
 
 
 # --- transforms

@@ -22,7 +22,7 @@ from gradlab.backend.errors import (
     UnsupportedDTypeError,
 )
 from gradlab.backend.library import Array, Namespace
-from gradlab.backend.memory import free_cached_memory, fresh, scatter_add, snapshot
+from gradlab.backend.memory import free_cached_memory, fresh, read_only, scatter_add, snapshot
 from gradlab.backend.selection import Backend, get_backend, set_backend, use_backend
 from gradlab.backend.special import special_function
 from gradlab.backend.timing import Timer
@@ -49,6 +49,7 @@ __all__ = [
     "nonfinite_expected",
     "overflow_expected",
     "random",
+    "read_only",
     "scatter_add",
     "set_backend",
     "snapshot",

@@ -10,7 +10,7 @@ from gradlab.backend.arrays import asarray_like, is_array, namespace, to_numpy
 from gradlab.backend.library import LIBRARIES, Array, library_of, load
 from gradlab.backend.selection import get_backend
 
-__all__ = ["free_cached_memory", "fresh", "scatter_add", "snapshot"]
+__all__ = ["free_cached_memory", "fresh", "read_only", "scatter_add", "snapshot"]
 
 
 def free_cached_memory() -> None:
@@ -44,6 +44,15 @@ def fresh(x: Array) -> Array:
         return np.asarray(x)
     if flags is not None and flags.owndata and getattr(flags, "writeable", True):
         return x
+    return namespace(x).asarray(x, copy=True)
+
+
+def read_only(x: Array) -> Array:
+    """Return `x` for code that may write to it: a view that refuses, or else a copy."""
+    if isinstance(x, np.ndarray):
+        view = x.view()
+        view.flags.writeable = False
+        return view
     return namespace(x).asarray(x, copy=True)
 
 
