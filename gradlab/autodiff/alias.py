@@ -41,12 +41,16 @@ class Family:
 
 
 class Alias:
-    """Membership of a family: which array this one is a view of, by which key."""
+    """Membership of a family: which array this one is a view of, by which key.
 
-    __slots__ = ("base", "family", "key")
+    What is a view of a read-only array is read-only, too.
+    """
+
+    __slots__ = ("base", "family", "is_read_only", "key")
 
     def __init__(self, family: Family, base: Any = None, key: Any = None) -> None:
         self.family, self.base, self.key = family, base, key
+        self.is_read_only: bool = base is not None and base._alias.is_read_only
 
     def check(self) -> None:
         """Raise if a member of the family was written to."""

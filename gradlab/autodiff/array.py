@@ -562,7 +562,9 @@ class Array(NumPyProtocols):
         if type(key) is tuple:
             return tuple(self._plain_key(k) for k in key)
         if type(key) is list:
-            return namespace(plain(self)).asarray(key, device=self.device)
+            xp = namespace(plain(self))
+            made = xp.asarray(key, device=self.device)
+            return xp.astype(made, xp.int64) if 0 in made.shape else made  # floating, if of nothing
         if type(key) is not Array:
             return snapshot(key) if is_array(key) else key
         if key._node is not None:
@@ -570,7 +572,19 @@ class Array(NumPyProtocols):
             raise TypeError(msg)
         return plain(key)
 
+    def _read_only(self) -> Array:
+        """Refuse writes from now on, as what NumPy gives in its place does."""
+        self._alias = self._alias or Alias(Family())
+        self._alias.is_read_only = True
+        return self
+
     def _cast_to_own(self, result: Array) -> Array:
+        if self._alias is not None and self._alias.is_read_only:
+            msg = (
+                "what broadcast_to and diagonal give is read-only, as it is in NumPy: write to a "
+                "copy, xp.asarray(x, copy=True)"
+            )
+            raise ValueError(msg)
         self._check_castable(result)
         if result.dtype == self.dtype:
             return result

@@ -127,7 +127,8 @@ def _quotients(xp: Any, gaps: Any, is_zero: Any, used: Any) -> Any:
 
 def _tolerance(xp: Any, values: Any, n: int) -> Any:
     """Rounding error of eigenvalues or singular values of n-by-n matrices, shape (..., 1)."""
-    return n * xp.finfo(values.dtype).eps * xp.max(xp.abs(values), axis=-1, keepdims=True)
+    largest = xp.max if values.shape[-1] else xp.sum  # of none, 0
+    return n * xp.finfo(values.dtype).eps * largest(xp.abs(values), axis=-1, keepdims=True)
 
 
 # --- eigenvalues
@@ -300,6 +301,8 @@ def _pseudo_inverse(xp: Any, g: Any, a: Any, y: Any, rtol: Any) -> Any:
     found = -ph @ g @ ph
     found = found + (gh - (a @ p) @ gh) @ (p @ ph)  # gh is n-by-m as a is
     found = found + (ph @ p) @ (gh - gh @ (p @ a))
+    if 0 in a.shape:
+        return found
     rank = xp.linalg.matrix_rank(a, rtol=rtol)
     return _nan_where(xp, (rank < min(a.shape[-2:]))[..., None, None], found)
 
@@ -376,7 +379,7 @@ def _embedded(xp: Any, g: Any, shape: tuple[int, ...], offset: int) -> Any:
 
 
 def cholesky(xp: Any, x: Any, /, *, upper: bool = False) -> Any:
-    lower = apply(RULES["linalg.cholesky"], (x,), {})
+    lower = apply(RULES["linalg.cholesky"], (_h(x) if upper else x,), {})  # its triangle alone
     return _h(lower) if upper else lower
 
 
@@ -394,7 +397,7 @@ def det(xp: Any, x: Any, /) -> Any:
 
 def diagonal(xp: Any, x: Any, /, *, offset: int = 0) -> Any:
     x = xp.asarray(x)
-    return x._view(apply(RULES["linalg.diagonal"], (x,), {"offset": offset}))
+    return x._view(apply(RULES["linalg.diagonal"], (x,), {"offset": offset}))._read_only()
 
 
 def eigh(xp: Any, x: Any, /) -> EighResult:
@@ -452,6 +455,9 @@ def matrix_transpose(xp: Any, x: Any, /) -> Any:
 
 
 def outer(xp: Any, a: Any, b: Any, /) -> Any:
+    if a.ndim != 1 or b.ndim != 1:
+        msg = f"xp.linalg.outer takes vectors: got arrays of {a.ndim} and {b.ndim} dimensions"
+        raise ValueError(msg)
     return xp.reshape(a, (-1, 1)) * xp.reshape(b, (1, -1))
 
 

@@ -19,6 +19,7 @@ from gradlab.autodiff.linear_algebra import LINEAR_ALGEBRA
 from gradlab.autodiff.node import LEVEL
 from gradlab.autodiff.rule import DISCRETE, RULES, Rule
 from gradlab.autodiff.special import Special
+from gradlab.autodiff.structural import axis_of
 from gradlab.backend import is_array, namespace, snapshot
 
 __all__ = [
@@ -354,7 +355,8 @@ def concat(xp: Any, arrays: Any, /, *, axis: int | None = 0) -> Array:
 
 @composite
 def unstack(xp: Any, x: Any, /, *, axis: int = 0) -> tuple[Array, ...]:
-    key = (slice(None),) * (axis % x.ndim)
+    axis = axis_of(axis, x.ndim)
+    key = (slice(None),) * axis
     return tuple(x[(*key, k, ...)] for k in range(x.shape[axis]))
 
 
@@ -365,7 +367,7 @@ def reshape(xp: Any, x: Any, /, shape: Any, *, copy: bool | None = None) -> Arra
 
 @composite
 def broadcast_to(xp: Any, x: Any, /, shape: Any) -> Array:
-    return _as_view(RULES["broadcast_to"], x, new_shape=shape)
+    return _as_view(RULES["broadcast_to"], x, new_shape=shape)._read_only()
 
 
 @composite
@@ -402,13 +404,15 @@ def take(xp: Any, x: Any, indices: Any, /, *, axis: int | None = None) -> Array:
     if axis is None and x.ndim != 1:
         msg = f"xp.take of an array with {x.ndim} dimensions needs an `axis`"
         raise TypeError(msg)
-    k = 0 if axis is None else axis % x.ndim
-    return x[(*((slice(None),) * k), xp.asarray(indices), *((slice(None),) * (x.ndim - k - 1)))]
+    k = 0 if axis is None else axis_of(axis, x.ndim)
+    if not isinstance(indices, list | tuple):
+        indices = xp.asarray(indices)
+    return x[(*((slice(None),) * k), indices, *((slice(None),) * (x.ndim - k - 1)))]
 
 
 @composite
 def take_along_axis(xp: Any, x: Any, indices: Any, /, *, axis: int = -1) -> Array:
-    axis %= x.ndim
+    axis = axis_of(axis, x.ndim)
     inner, indices = xp.inner, plain(indices)
     grid = []
     for k in range(x.ndim):
@@ -447,8 +451,13 @@ def tile(xp: Any, x: Any, repetitions: Any, /) -> Array:
 def diff(
     xp: Any, x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None
 ) -> Array:
+    if n < 0:
+        msg = f"`n` of xp.diff must be 0 or more: got {n}"
+        raise ValueError(msg)
+    if n == 0:
+        return x  # by the same name, as NumPy does
+    before = (slice(None),) * axis_of(axis, x.ndim)
     x = xp.concat([e for e in (prepend, x, append) if e is not None], axis=axis)
-    before = (slice(None),) * (axis % x.ndim)
     for _ in range(n):
         x = x[(*before, slice(1, None), ...)] - x[(*before, slice(None, -1), ...)]
     return x
@@ -471,9 +480,15 @@ def _element(x: Array, key: Any) -> Array:
 @composite
 def tensordot(xp: Any, a: Any, b: Any, /, *, axes: Any = 2) -> Array:
     if isinstance(axes, int):
-        pairs = (tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes)))
+        pairs = [tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes))]
     else:
-        pairs = (tuple(k % a.ndim for k in axes[0]), tuple(k % b.ndim for k in axes[1]))
+        pairs = [
+            tuple(axis_of(k, x.ndim) for k in own) for x, own in zip((a, b), axes, strict=True)
+        ]
+    lengths = [tuple(x.shape[k] for k in own) for x, own in zip((a, b), pairs, strict=True)]
+    if lengths[0] != lengths[1]:
+        msg = f"xp.tensordot needs equal lengths along `axes`: got {lengths[0]} and {lengths[1]}"
+        raise ValueError(msg)
     rest = [
         [k for k in range(x.ndim) if k not in own] for x, own in zip((a, b), pairs, strict=True)
     ]

@@ -13,7 +13,15 @@ from gradlab.autodiff.elementwise import conj, ratio
 from gradlab.autodiff.rule import rule
 from gradlab.backend import scatter_add
 
-__all__ = ["axes_of", "product_tree", "scan_product"]
+__all__ = ["axes_of", "axis_of", "product_tree", "scan_product"]
+
+
+def axis_of(axis: int, ndim: int) -> int:
+    """One axis as a non-negative integer."""
+    if not -ndim <= axis < ndim:
+        msg = f"`axis` {axis} is out of range for an array of {ndim} dimensions"
+        raise ValueError(msg)
+    return axis % ndim
 
 
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ import math
 from gradlab.autodiff.numpy_names.elements import diagonal
 from gradlab.autodiff.numpy_names.entering import as_arrays, flat, named
 from gradlab.autodiff.numpy_names.shapes import as_tuple, expand_dims, pad
+from gradlab.autodiff.structural import axis_of
 
 __all__ = ["cross", "dot"]
 
@@ -148,7 +149,9 @@ def _norm(xp, x, ord=None, axis=None, keepdims=False):
     options = {"axis": axis, "keepdims": keepdims}
     if ord is None:
         return xp.linalg.vector_norm(x, **options)
-    axes = tuple(range(x.ndim)) if axis is None else tuple(k % x.ndim for k in as_tuple(axis))
+    axes = (
+        tuple(range(x.ndim)) if axis is None else tuple(axis_of(k, x.ndim) for k in as_tuple(axis))
+    )
     if len(axes) == 1:
         return xp.linalg.vector_norm(x, ord=ord, axis=axes[0], keepdims=keepdims)
     if len(axes) != 2:  # noqa: PLR2004
