@@ -592,7 +592,8 @@ class Array(NumPyProtocols):
 
     def _replaced(self, result: Array) -> Array:
         """Array for the name that was written to: what others would see, NumPy alone knows."""
-        result = frozen(self._cast_to_own(result))
+        options = {"new_shape": ()}  # of a scalar, this makes what the name refers to: 0-d
+        result = apply(RULES["broadcast_to"], (self._cast_to_own(result),), options)
         alias = self._alias = self._alias or Alias(Family())
         alias.family.write(result, alias.base, alias.key)
         return result
