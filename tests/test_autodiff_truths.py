@@ -471,6 +471,18 @@ def test_another_name_of_an_array_without_dimensions_raises_after_a_write(made):
         gradient(f, np.asarray([1.0, 2.0]))
 
 
+def test_an_array_without_dimensions_stays_one_when_it_is_written_to():
+    def f(x):
+        s = ns(x).asarray(0.5)
+        s += x[0]
+        t = s  # NumPy has a 0-d array here, still
+        s += x[1]
+        return t * s
+
+    with pytest.raises(AliasError):
+        gradient(f, np.asarray([1.0, 2.0]))
+
+
 def test_an_array_without_dimensions_of_the_standard_is_written_to_under_every_name():
     def f(x):
         s = ns(x).sum(x)
