@@ -427,6 +427,10 @@ def test_integers_and_truth_values_are_constants():
 DTYPES = {
     "fmax": lambda x: np.fmax(x, 3),
     "fmin": lambda x: np.fmin(2.0, x),
+    "interp": lambda x: np.interp(x, [0.0, 1.0, 2.0], np.asarray([100, -100, 50], np.int8)),
+    "interp between whole numbers": lambda x: np.interp(
+        x, np.asarray([-99, 99], np.int8), C[0, :2]
+    ),
     "fmin of a scalar": lambda x: np.fmin(x, np.float64(2.0)),
     "float_power": lambda x: np.float_power(x, 2),
     "float_power of a base": lambda x: np.float_power(2, x),

@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 from functools import reduce
 
-from gradlab.autodiff.numpy_names.entering import as_array, as_arrays, cast, flat, named
+from gradlab.autodiff.numpy_names.entering import (
+    as_array,
+    as_arrays,
+    cast,
+    flat,
+    in_double,
+    named,
+)
 
 __all__ = ["clip", "diagonal", "full_like", "isclose", "read_only_diagonal", "trace"]
 
@@ -101,7 +108,7 @@ def _nan_to_num(xp, x, copy=True, nan=0.0, posinf=None, neginf=None):
 
 @named("interp")
 def _interp(xp, x, xs, fp, left=None, right=None, period=None):
-    x, xs, fp = as_arrays(xp, x, xs, fp)
+    x, xs, fp = in_double(xp, *as_arrays(xp, x, xs, fp))
     if not bool(xp.all(xs[1:] >= xs[:-1])):
         msg = "np.interp takes increasing points `xp`: sort them, and `fp` with them"
         raise ValueError(msg)

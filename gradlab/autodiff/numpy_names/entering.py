@@ -22,10 +22,12 @@ __all__ = [
     "argsort_of",
     "as_array",
     "as_arrays",
+    "as_one_dtype",
     "at_part",
     "cast",
     "entered",
     "flat",
+    "in_double",
     "named",
     "product_on",
     "sort_of",
@@ -52,13 +54,15 @@ UFUNCS: dict[str, str | Callable[..., Any]] = {
     "divmod": lambda xp, x, y: (xp.floor_divide(x, y), xp.remainder(x, y)),
     "exp2": lambda xp, x: 2.0**x,
     "fabs": "abs",
-    "float_power": lambda xp, x, y: xp.pow(*_in_double(xp, x, y)),
+    "float_power": lambda xp, x, y: xp.pow(*in_double(xp, x, y)),
     "fmax": lambda xp, x, y: _ignoring_nan(xp, xp.maximum, x, y),
     "fmin": lambda xp, x, y: _ignoring_nan(xp, xp.minimum, x, y),
     "fmod": lambda xp, x, y: _signed(xp, x, xp.remainder(_signed(xp, x, x), _signed(xp, y, y))),
     "invert": "bitwise_invert",
     "left_shift": "bitwise_left_shift",
-    "logaddexp2": lambda xp, x, y: xp.logaddexp(x * math.log(2), y * math.log(2)) / math.log(2),
+    "logaddexp2": lambda xp, x, y: (
+        xp.logaddexp(*(z * math.log(2) for z in as_one_dtype(xp, x, y))) / math.log(2)
+    ),
     "power": "pow",
     "radians": lambda xp, x: x * (math.pi / 180),
     "right_shift": "bitwise_right_shift",
@@ -147,7 +151,13 @@ def _signed(xp, sign, x):
     return xp.where(sign < 0, -x, x)
 
 
-def _in_double(xp, *given):
+def as_one_dtype(xp, *given):
+    """Arrays in the dtype of all: of their own, numbers would wrap or lose precision."""
+    dtype = xp.result_type(*given)
+    return [xp.astype(as_array(xp, x), dtype, copy=False) for x in given]
+
+
+def in_double(xp, *given):
     """Arrays in double precision; numbers as they are."""
     return [
         xp.astype(x, xp.result_type(x, xp.float64), copy=False) if hasattr(x, "dtype") else x
@@ -156,8 +166,7 @@ def _in_double(xp, *given):
 
 
 def _ignoring_nan(xp, f, x, y):
-    dtype = xp.result_type(x, y)  # of numbers, too
-    x, y = (cast(xp, z, dtype) for z in as_arrays(xp, x, y))
+    x, y = as_one_dtype(xp, x, y)
     chosen = xp.where(xp.isnan(y), x, f(x, y))
     return xp.where(xp.isnan(x), y, chosen)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from gradlab.autodiff.numpy_names.elements import diagonal
-from gradlab.autodiff.numpy_names.entering import as_arrays, flat, named
+from gradlab.autodiff.numpy_names.entering import as_arrays, as_one_dtype, flat, named
 from gradlab.autodiff.numpy_names.shapes import as_tuple, expand_dims, pad
 from gradlab.autodiff.structural import axis_of
 
@@ -79,7 +79,7 @@ def _einsum(xp, subscripts, *operands, out=None, order="K", casting="safe", opti
     terms = left.split(",")
     if not arrow:
         result = "".join(k for k in sorted(set(left) - {","}) if left.count(k) == 1)
-    arrays = as_arrays(xp, *operands)
+    arrays = as_one_dtype(xp, *as_arrays(xp, *operands))
     _check_subscripts(terms, result, arrays)
     pairs = [_without_repeats(xp, *pair) for pair in zip(arrays, terms, strict=True)]
     total, names = pairs[0]

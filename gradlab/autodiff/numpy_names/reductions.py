@@ -7,6 +7,7 @@ from gradlab.autodiff.numpy_names.entering import (
     FUNCTIONS,
     as_array,
     as_arrays,
+    as_one_dtype,
     at_part,
     cast,
     entered,
@@ -94,7 +95,7 @@ for _name in ("std", "var"):
 def _average(xp, a, axis=None, weights=None, returned=False, *, keepdims=False):
     if weights is None:
         return xp.mean(a, axis=axis, keepdims=keepdims)
-    a, weights = as_arrays(xp, a, weights)
+    a, weights = as_one_dtype(xp, *as_arrays(xp, a, weights))
     if weights.shape != a.shape:
         axes = () if axis is None else [axis_of(k, a.ndim) for k in as_tuple(axis)]
         lengths = tuple(a.shape[k] for k in axes)
