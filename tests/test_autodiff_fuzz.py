@@ -190,13 +190,13 @@ def write_to_view(xp, a, r, how):
 
 def accumulate(xp, a, r):
     """Add to a number that has other names: NumPy's scalars are immutable, its 0-d arrays not."""
-    how = int(r.integers(4))
-    if a.ndim == 0 and how:
-        total = a  # which the pool holds, too
-    elif how < 2:
-        total = xp.sum(a) * 0.5 if how else xp.asarray(0.3)
+    how = int(r.integers(10))
+    if how == 0:
+        total = xp.asarray(0.3)
+    elif how < 4:
+        total = a if a.ndim == 0 else xp.linalg.vector_norm(a + 2)  # `a` is in the pool, too
     else:
-        total = 0.0 * a[(0,) * a.ndim] if how == 2 else xp.linalg.vector_norm(a + 2) * 0.3
+        total = xp.sum(a) * 0.5 if how % 2 else 0.0 * a[(0,) * a.ndim]
     seen = [total]
     for _ in range(3):
         total += xp.sin(xp.sum(a)) * 0.3 if r.integers(2) else 0.25
