@@ -465,9 +465,6 @@ class Array(NumPyProtocols):
         return self._view(result, key) if _is_view_key(key) else result
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if _is_scalar(self):
-            msg = "a scalar of NumPy takes no assignment: make an array of it, xp.asarray(x)"
-            raise TypeError(msg)
         alias = self._alias
         if alias is not None and alias.family.is_stale:
             written = alias.family.written
