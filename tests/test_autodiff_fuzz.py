@@ -31,7 +31,17 @@ SMOOTH = {
     "base": lambda xp, a: 2.0 ** (a * 0.3),
     "complex": lambda xp, a: xp.real((a + 1j * a * a) * (2 - 1j)) + xp.abs(a + 0.5j),
     "remainder": lambda xp, a: a % 0.7 - xp.floor(a),
+    "angle to whole numbers": lambda xp, a: np.arctan2(a * 50, SHORT),
+    "angle of whole numbers": lambda xp, a: np.arctan2(SHORT, a * 50),
+    "hypot of whole numbers": lambda xp, a: np.hypot(SHORT, a * 50) * 0.02,
+    "power of whole numbers": lambda xp, a: np.asarray([200], np.uint8) ** (a * 0.1),
+    "power by whole numbers": lambda xp, a: (a * a * 0.1 + 1) ** np.asarray([-128], np.int8),
+    "power in single precision": lambda xp, a: np.asarray([1.1], np.float32) ** a,
+    "bounds of whole numbers": lambda xp, a: np.clip(SHORT, a * 150, None) * 0.01 + a,
+    "remainder by whole numbers": lambda xp, a: np.fmod(a * 150, SHORT) * 0.01,
+    "double": lambda xp, a: np.float_power(a * a + 1, np.asarray([3], np.int8)) * 0.2,
 }
+SHORT = np.asarray([100], np.int8)  # its square does not fit
 BINARY = {
     "add": lambda xp, a, b: a + b,
     "subtract": lambda xp, a, b: a - b,
@@ -45,7 +55,9 @@ BINARY = {
     "power": lambda xp, a, b: (a * a + 0.4) ** (b * 0.5),
     "clip": lambda xp, a, b: xp.clip(a, b, b + 0.5),
     "nested": lambda xp, a, b: nested(xp, a, xp.sum(b) * 0.1),
-    "checkpoint": lambda xp, a, b: autodiff.checkpoint(lambda s, t: xp.sin(s) * t)(a, xp.mean(b)),
+    "checkpoint": lambda xp, a, b: autodiff.checkpoint(lambda s, t: xp.sin(s) * t)(
+        a, xp.sum(b) * 0.2
+    ),
 }
 SHAPING = {
     "transpose": lambda xp, a, r: xp.permute_dims(a, tuple(r.permutation(a.ndim).tolist())),
@@ -84,8 +96,40 @@ SHAPING = {
     "norm": lambda xp, a, r: xp.linalg.vector_norm(a + 2, ord=int(r.integers(2, 5))),
     "min": lambda xp, a, r: xp.min(a, axis=int(r.integers(a.ndim))),
     "filled": lambda xp, a, r: xp.full_like(a, xp.sum(a)),
+    "mask of columns": lambda xp, a, r: a[..., r.random(a.shape[-1]) < 0.6],
+    "mask of rows": lambda xp, a, r: a[r.random(a.shape[0]) < 0.6, ...],
+    "mask beside slices": lambda xp, a, r: a[(*(slice(None),) * (a.ndim - 1), mask_of(a))],
     "initial": lambda xp, a, r: xp.cumulative_sum(a, axis=-1, include_initial=True),
 }
+
+# Functions by NumPy's names, with options in its order
+SHAPING |= {
+    "np.average": lambda xp, a, r: np.average(a, -1, r.uniform(0.5, 1, a.shape[-1])),
+    "np.average of all": lambda xp, a, r: np.average(a, weights=a * a + 1),
+    "np.clip": lambda xp, a, r: np.clip(a, -0.4, None) if r.integers(2) else a.clip(max=0.4),
+    "np.cumsum": lambda xp, a, r: np.cumsum(a, [None, 0, -1][int(r.integers(3))]),
+    "np.delete": lambda xp, a, r: np.delete(a, [0] if r.integers(2) else [], axis=-1),
+    "np.diff": lambda xp, a, r: np.diff(a, int(r.integers(3)), 0, prepend=0.3, append=a),
+    "np.einsum": lambda xp, a, r: np.einsum("i,i->i", a, a) if a.ndim < 2 else a.sum(1, None),
+    "np.interp": lambda xp, a, r: np.interp(a, [-1.0, 0.1, 2.0], [0.3, 0.9, -0.5]),
+    "np.linalg.norm": lambda xp, a, r: np.linalg.norm(a + 2, None, int(r.integers(a.ndim))),
+    "np.pad": lambda xp, a, r: (
+        np.pad(a, ((1,), *((0, 1),) * (a.ndim - 1))[: a.ndim])
+        if a.ndim == 1
+        else np.pad(a, [(int(r.integers(2)), 1)] * a.ndim, constant_values=0.3)
+    ),
+    "np.sort": lambda xp, a, r: np.sort(a, None) if r.integers(2) else np.sort(a, 0),
+    "np.split": lambda xp, a, r: np.array_split(a, [int(r.integers(-4, 4))], -1)[1],
+    "np.std": lambda xp, a, r: np.std(np.append(a, [0.3, 1.5]), None, None, None, 1),
+    "np.take": lambda xp, a, r: np.take(a, [0, -1, 0], int(r.integers(a.ndim))),
+    "np.trapezoid": lambda xp, a, r: np.trapezoid(a, None, 0.4, int(r.integers(a.ndim))),
+    "np.where": lambda xp, a, r: np.where(a > 0.1, a, 0.1) + np.fmax(a, 0.2),
+}
+
+
+def mask_of(a):
+    """Truth values along the last axis, by the values of a row."""
+    return a[(*(0,) * (a.ndim - 1), ...)] > -0.2
 
 
 def nested(xp, a, b):
@@ -144,14 +188,34 @@ def write_to_view(xp, a, r, how):
     return a
 
 
+def accumulate(xp, a, r):
+    """Add to a number that has other names: NumPy's scalars are immutable, its 0-d arrays not."""
+    how = int(r.integers(10))
+    if how == 0:
+        total = xp.asarray(0.3)
+    elif how < 4:
+        total = a if a.ndim == 0 else xp.linalg.vector_norm(a + 2)  # `a` is in the pool, too
+    else:
+        total = xp.sum(a) * 0.5 if how % 2 else 0.0 * a[(0,) * a.ndim]
+    seen = [total]
+    for _ in range(3):
+        total += xp.tanh(xp.sum(a)) * 0.3 if r.integers(2) else 0.25
+        total *= 0.9
+        seen.append(total)
+    z = seen[int(r.integers(4))] * seen[-1] + seen[1]
+    return xp.log(z * z + 1)  # no program's numbers grow without bounds
+
+
 def run(xp, x, seed):
     """Run the program of a seed: a few operations on a pool of values, then a sum."""
     r = np.random.default_rng(seed)
     pool = [x]
     for _ in range(int(r.integers(3, 13))):
         a = pool[int(r.integers(len(pool)))]
-        kind = int(r.integers(10))
-        if a.ndim == 0 or kind < 3:
+        kind = int(r.integers(11))
+        if a.size and (kind == 10 or (a.ndim == 0 and kind > 7)):
+            pool.append(accumulate(xp, a, r))
+        elif a.ndim == 0 or kind < 3:
             f = SMOOTH[sorted(SMOOTH)[int(r.integers(len(SMOOTH)))]]
             pool.append(f(xp, a))
         elif kind < 5:

@@ -194,6 +194,54 @@ def test_the_second_derivative_of_a_determinant_holds_at_the_identity_and_at_zer
         np.testing.assert_allclose(autodiff.hessian(lambda x: linalg(x).det(x), x), truth)
 
 
+def turned(n, rest, seed):
+    """Matrix with the singular values 1 and, at last, `rest`."""
+    r = np.random.default_rng(seed)
+    u, v = (np.linalg.qr(r.standard_normal((n, n))).Q for _ in range(2))
+    return u * np.concatenate([np.ones(n - len(rest)), rest]) @ v
+
+
+NEARLY_SINGULAR = {
+    "that rounds to a small determinant": np.arange(1.0, 10).reshape(3, 3) * 0.1,
+    "of full rank": turned(4, [0.5, 1e-3], 1),
+    "of rank 3, nearly": turned(4, [1e-7], 2),
+    "of rank 4, but for rounding": turned(5, [1e-17], 3),
+    "of rank 2, nearly": turned(4, [1e-8, 1e-12], 4),
+    "of rank 1": np.outer([0.1, 0.2, 0.7], [0.3, 0.1, 0.9]),
+    "of one small element": np.asarray([[1e-14]]),
+}
+
+
+def cofactors_along(a, v):
+    """Derivative of the matrix of cofactors along v, by complex steps of plain determinants."""
+    m, n = a + 1e-30j * v, len(a)
+    minor = lambda i, j: np.delete(np.delete(m, i, 0), j, 1)  # noqa: E731
+    found = [[(-1) ** (i + j) * np.linalg.det(minor(i, j)) for j in range(n)] for i in range(n)]
+    return np.imag(found) / 1e-30
+
+
+@pytest.mark.parametrize("what", NEARLY_SINGULAR)
+def test_the_second_derivative_of_a_determinant_holds_at_a_matrix(what):
+    a = NEARLY_SINGULAR[what]
+    v = np.random.default_rng(9).standard_normal(a.shape)
+    truth = cofactors_along(a, v)
+    for got in (
+        autodiff.hvp(np.linalg.det, a, v),
+        autodiff.vjp(autodiff.grad(np.linalg.det), a, v),
+        np.tensordot(autodiff.hessian(np.linalg.det, a), v),
+        autodiff.hvp(lambda x: total(np.linalg.det(x)), np.stack([a, v]), np.stack([v, a]))[0],
+    ):
+        np.testing.assert_allclose(got, truth, rtol=1e-9, atol=1e-9)
+
+
+def test_the_third_derivative_of_a_determinant_of_rank_2_is_that_of_its_polynomial():
+    a = np.arange(1.0, 10).reshape(3, 3) * 0.1  # the second along 1 is tr(a) 1 - a.T
+    along = lambda x: autodiff.hvp(np.linalg.det, x, np.eye(3))  # noqa: E731
+    v = np.random.default_rng(9).standard_normal((3, 3))
+    truth = np.trace(v) * np.eye(3) - v.T
+    np.testing.assert_allclose(autodiff.jvp(along, a, v), truth, atol=1e-12)
+
+
 def test_symmetric_functions_of_repeated_eigenvalues_are_differentiated():
     a = np.diag([2.0, 2.0, 5.0])
     got = autodiff.gradient(lambda x: total(linalg(x).eigvalsh(x) ** 3), a)

@@ -39,9 +39,11 @@ WITH_NP = {
     "atleast_3d of a vector": lambda x: np.atleast_3d(x[0]) ** 2,
     "average": lambda x: np.average(x**2, axis=0),
     "average with weights": lambda x: np.average(x**2, axis=1, weights=VECTOR),
+    "average over axes": lambda x: np.average(np.stack([x, x**2]), (2, 0), C[:2].T),
     "average with traced weights": lambda x: np.average(C, weights=x),
     "broadcast_arrays": lambda x: np.broadcast_arrays(x[:1], C)[0] * x,
     "broadcast_to": lambda x: np.broadcast_to(x, (2, 3, 4)) ** 2,
+    "cbrt": lambda x: np.cbrt(-x),
     "clip": lambda x: np.clip(x, 0.5, 1.5) ** 2,
     "clip by name": lambda x: np.clip(x, max=1.5, min=None) ** 2,
     "column_stack": lambda x: np.column_stack([x[:, 0], x]) ** 2,
@@ -75,6 +77,7 @@ WITH_NP = {
     "diagonal outside": lambda x: np.sum(np.diagonal(x, 7)) + x[0, 0],
     "diff": lambda x: np.diff(x, 2) ** 2,
     "diff with edges": lambda x: np.diff(x, axis=0, prepend=1.0, append=x[:1]) ** 2,
+    "divmod": lambda x: np.divmod(C, x)[0] + np.divmod(C, x)[1] + np.divmod(x, 0.7)[1],
     "dot": lambda x: np.dot(x, x[1]),
     "dot of a number": lambda x: np.dot(2.0, x) ** 2,
     "dot of lists": lambda x: np.dot(x, [1.0, 2.0, 3.0, 4.0]),
@@ -93,6 +96,7 @@ WITH_NP = {
     "fliplr and flipud": lambda x: np.fliplr(x) * np.flipud(x),
     "float_power": lambda x: np.float_power(x, 1.5),
     "fmax and fmin": lambda x: np.fmax(x, C) * np.fmin(x, np.full_like(C, np.nan)),
+    "fmod": lambda x: np.fmod(-x, 0.7) * x + np.fmod(C, -x),
     "full_like": lambda x: np.full_like(x, 2.0) * np.ones_like(x) * x + np.zeros_like(x),
     "gradient": lambda x: np.gradient(x**2, 0.5, axis=1),
     "gradient of all": lambda x: np.gradient(x**2, 0.5, 2.0)[0],
@@ -112,12 +116,14 @@ WITH_NP = {
     "linalg.norm": lambda x: np.linalg.norm(x),
     "linalg.norm by rows": lambda x: np.linalg.norm(x, axis=1, keepdims=True),
     "linalg.norm of order 3": lambda x: np.linalg.norm(x, 3, axis=0),
+    "linalg.cholesky": lambda x: np.linalg.cholesky(x @ x.T, upper=True),
     "linalg.norm of order -1": lambda x: np.linalg.norm(x[0], -1),
     "linalg.norm of order 1": lambda x: np.linalg.norm(x, 1),
     "linalg.norm of order -inf": lambda x: np.linalg.norm(x, -np.inf, axis=(1, 0), keepdims=True),
     "linalg.norm of Frobenius": lambda x: np.linalg.norm(x, "fro"),
     "linalg.trace": lambda x: np.linalg.trace(x**2, offset=1),
     "logaddexp": lambda x: np.logaddexp(x, 0.0),
+    "logaddexp2": lambda x: np.logaddexp2(x, 0.5),
     "matmul": lambda x: np.matmul(x, x.T),
     "matrix_transpose": lambda x: np.matrix_transpose(x) ** 2,
     "max": lambda x: np.max(x, axis=0, keepdims=True) ** 2,
@@ -137,6 +143,8 @@ WITH_NP = {
     "pad": lambda x: np.pad(x, 1) ** 2,
     "pad unevenly": lambda x: np.pad(x, ((1, 0), (0, 2)), constant_values=3.0) ** 2,
     "pad by a pair": lambda x: np.pad(x, (1, 2), mode="constant") ** 2,
+    "pad by numbers for axes": lambda x: np.pad(x, ((1,), (2,))) ** 2,
+    "pad by an array": lambda x: np.pad(x, np.asarray([[0, 1], [2, 0]])) ** 2,
     "polyval": lambda x: np.polyval([1.0, -2.0, 3.0], x),
     "polyval of traced coefficients": lambda x: np.polyval(x[0], 0.7),
     "power": lambda x: np.power(x, 2.5) * np.power(2.0, x),
@@ -151,6 +159,7 @@ WITH_NP = {
     "rot90 back": lambda x: np.rot90(x, -1, axes=(1, 0)) ** 2,
     "sort": lambda x: np.sort(x, axis=0) * C,
     "sort flat": lambda x: np.sort(x, axis=None, kind="stable") * C.ravel(),
+    "sinc": lambda x: np.sinc(x),
     "split": lambda x: np.split(x, 2, axis=1)[1] ** 2,
     "square and sqrt": lambda x: np.square(x) * np.sqrt(x),
     "squeeze": lambda x: np.squeeze(x[None, ..., None]) ** 2,
@@ -169,6 +178,8 @@ WITH_NP = {
     "transpose": lambda x: np.transpose(np.stack([x, x**2]), (2, 0, 1)),
     "trapezoid": lambda x: np.trapezoid(x**2, dx=0.5),
     "trapezoid over points": lambda x: np.trapezoid(C, x, axis=0),
+    "trapezoid over matrices of points": lambda x: np.trapezoid(np.stack([x, x**2]), C),
+    "trapezoid over points, along rows": lambda x: np.trapezoid(x**2, [0.1, 0.5, 2.0], axis=0),
     "tril and triu": lambda x: np.tril(x, 1) * np.triu(x, -1),
     "true_divide": lambda x: np.true_divide(C, x),
     "unstack": lambda x: np.unstack(x, axis=1)[2] ** 2,
@@ -294,10 +305,12 @@ REFUSED = {
     "out of reduce": (lambda x: np.add.reduce(x, out=np.zeros(4)), "cannot take in"),
     "where of reduce": (lambda x: np.add.reduce(x, where=C > 1), "cannot honour `where`"),
     "reduce without a rule": (lambda x: np.hypot.reduce(x), r"np\.hypot\.reduce would cut"),
-    "at": (lambda x: np.add.at(np.zeros(4), [0, 1], x[0, :2]), r"np\.add\.at would cut"),
+    "at": (lambda x: np.add.at(np.zeros(4), [0, 1], x[0, :2]), r"np\.add\.at would write"),
+    "at on a plain array": (lambda x: np.add.at(np.zeros(4), x, 1.0), r"write x\[k\] \+= v"),
     "a function without a rule": (lambda x: np.percentile(x, 3), "np.percentile would cut"),
     "a ufunc without a rule": (lambda x: np.spacing(x), "np.spacing would cut"),
     "in a list": (lambda x: np.block([[x, C]]), "np.block would cut"),
+    "views of a meshgrid": (lambda x: np.meshgrid(x[0], copy=False), "leave `copy=False` away"),
     "a write": (lambda x: np.copyto(np.zeros((3, 4)), x), "np.copyto would cut"),
     "linalg": (lambda x: np.linalg.cond(x), "np.linalg.cond would cut"),
     "norm by singular values": (lambda x: np.linalg.norm(x, "no"), "no derivative for order 'no'"),
@@ -319,6 +332,20 @@ def test_what_cannot_be_honoured_raises_and_is_named(what):
         gradient(lambda x: np.sum(f(x)), X)
 
 
+def ns(x):
+    return x.__array_namespace__()
+
+
+def written(y):
+    y[0] = 1.0
+    return y
+
+
+def in_place(y):
+    y += 1.0
+    return y
+
+
 VALUE_ERRORS = {
     "einsum shapes": (lambda x: np.einsum("ij,jk", x, x), "'j' must have one length"),
     "einsum ranks": (lambda x: np.einsum("ij->i", x[0]), "do not fit"),
@@ -327,6 +354,23 @@ VALUE_ERRORS = {
     "cross": (lambda x: np.cross(x, x), "vectors of 3: got 4, 4"),
     "gradient": (lambda x: np.gradient(x[:1]), "two elements or more"),
     "norm": (lambda x: np.linalg.norm(x[None], 1), "takes one or two axes: got 3"),
+    "tensordot": (lambda x: np.tensordot(x, np.ones((4, 3)), 2), r"got \(3, 4\) and \(4, 3\)"),
+    "a negative order": (lambda x: np.diff(x, -1), "must be 0 or more: got -1"),
+    "an axis": (lambda x: np.diff(x, axis=2), "`axis` 2 is out of range"),
+    "weights without an axis": (lambda x: np.average(x, weights=x[:1]), r"its `axis`, \(\)"),
+    "weights of no shape": (lambda x: np.average(x, weights=np.asarray(2.0)), r"got \(\)"),
+    "outer": (lambda x: np.linalg.outer(x, x), "takes vectors: got arrays of 2 and 2"),
+    "trapezoid": (lambda x: np.trapezoid(x, C[None], axis=1), "broadcast"),
+    "cov": (lambda x: np.cov(x[None]), "vectors and matrices: got 3"),
+    "interp": (lambda x: np.interp(x, [2.0, 1.0], [1.0, 5.0]), "increasing points"),
+    "pad": (lambda x: np.pad(x, [[1, 2]] * 3), "for each of 2 axes"),
+    "pad by negatives": (lambda x: np.pad(x, -1), "from 0 on"),
+    "writing to a broadcast": (lambda x: written(np.broadcast_to(x, (3, 4))), "read-only"),
+    "writing to a broadcast's view": (lambda x: written(np.broadcast_arrays(x, C)[0].T), "copy"),
+    "writing to a diagonal": (lambda x: written(np.diagonal(x)), "read-only"),
+    "writing to a diagonal's part": (lambda x: written(x.diagonal()[1:]), "read-only"),
+    "writing to the standard's": (lambda x: written(ns(x).linalg.diagonal(x)), "read-only"),
+    "writing to a part": (lambda x: in_place(np.diag(x)), "read-only"),
 }
 
 
@@ -380,6 +424,74 @@ def test_integers_and_truth_values_are_constants():
         np.testing.assert_array_equal(got, expected)
 
 
+DTYPES = {
+    "fmax": lambda x: np.fmax(x, 3),
+    "fmin": lambda x: np.fmin(2.0, x),
+    "interp": lambda x: np.interp(x, [0.0, 1.0, 2.0], np.asarray([100, -100, 50], np.int8)),
+    "interp between whole numbers": lambda x: np.interp(
+        x, np.asarray([-99, 99], np.int8), C[0, :2]
+    ),
+    "fmin of a scalar": lambda x: np.fmin(x, np.float64(2.0)),
+    "float_power": lambda x: np.float_power(x, 2),
+    "float_power of a base": lambda x: np.float_power(2, x),
+    "cov": lambda x: np.cov(x),
+    "corrcoef": lambda x: np.corrcoef(x),
+    "clip": lambda x: np.clip(x, 0, 1),
+    "clip by arrays": lambda x: np.clip(x, C, None),
+}
+
+
+@pytest.mark.parametrize("name", DTYPES)
+def test_the_dtype_is_numpy_s_for(name):
+    x, seen = X.astype(np.float32), []
+    slope = gradient(lambda x: (seen.append(DTYPES[name](x)), np.sum(seen[0]))[1], x)
+    expected = DTYPES[name](x)
+    assert seen[0].dtype == expected.dtype
+    assert slope.dtype == x.dtype
+    np.testing.assert_allclose(autodiff.stop_gradient(seen[0]), expected, rtol=1e-6)
+
+
+EMPTY = {
+    "key": lambda x: x[:, []],
+    "rows": lambda x: x[[]],
+    "take": lambda x: np.take(x, [], 0),
+    "take of the flat array": lambda x: x.take([]),
+    "delete": lambda x: np.delete(x, []),
+    "repeat": lambda x: np.repeat(x[:0], [], 0),
+    "qr": lambda x: np.linalg.qr(x[:0])[1],
+    "pinv": lambda x: np.linalg.pinv(x[:, :0]),
+    "cuts": lambda x: np.array_split(x, [-5])[0],
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_nothing_is_taken_as_numpy_takes_it(name):
+    seen = []
+    slope = gradient(lambda x: (seen.append(EMPTY[name](x)), np.sum(seen[0]) + np.sum(x))[1], X)
+    assert seen[0].shape == EMPTY[name](X).shape
+    np.testing.assert_array_equal(slope, np.full_like(X, 2.0 if name == "delete" else 1.0))
+
+
+@pytest.mark.parametrize("upper", [False, True])
+def test_a_triangular_factor_is_that_of_the_triangle_that_numpy_reads(upper):
+    a = np.linspace(0.1, 1.0, 9).reshape(3, 3) + 3 * np.eye(3)
+    f = lambda a: np.sum(np.linalg.cholesky(a, upper=upper) ** 3)  # noqa: E731
+    value, slope = autodiff.value_and_gradient(f, a)
+    np.testing.assert_allclose(value, f(a), rtol=1e-14)
+    v = np.asarray([[1.0, 2, 3], [2, 4, 5], [3, 5, 6]]) / 20  # symmetric, as its argument is taken
+    np.testing.assert_allclose(np.sum(slope * v), differences(f, a, v), rtol=1e-9)
+
+
+def test_options_of_factorizations_may_be_given_by_position():
+    a = X[:, :3]
+    for f in (
+        lambda x: np.linalg.qr(x, "complete")[1],
+        lambda x: np.abs(np.linalg.svd(x, False)[0]),
+    ):
+        value = autodiff.value_and_gradient(lambda x, f=f: np.sum(f(x)), a)[0]
+        np.testing.assert_allclose(value, np.sum(f(a)))
+
+
 def test_short_names_of_dtypes_are_floating_all_the_same():
     for f in (lambda x: x.astype("f4"), lambda x: np.sum(x, dtype="f4"), lambda x: x.sum(0, "d")):
         got = gradient(lambda x, f=f: np.sum(f(x)), np.ones(2))
@@ -401,9 +513,11 @@ def test_functions_that_write_leave_constants_alone():
     def f(x):
         c = autodiff.stop_gradient(x)
         y = np.sum(c * x)
-        for write in (lambda: np.copyto(c, 5.0), lambda: np.add.at(c, 0, 1.0)):
-            with pytest.raises(ValueError, match="read-only"):
-                write()
+        with pytest.raises(ValueError, match="read-only"):
+            np.copyto(c, 5.0)
+        for array, k in ((c, 0), (y, 0), (np.zeros(3), c)):
+            with pytest.raises(TypeError, match=r"np\.add\.at would write"):
+                np.add.at(array, k, 1.0)
         return y
 
     np.testing.assert_array_equal(gradient(f, X), X)
@@ -433,7 +547,34 @@ def test_views_are_stale_after_a_write(name):
         gradient(f, X)
 
 
-@pytest.mark.parametrize("copy", [methodcaller("flatten"), methodcaller("copy"), np.copy])
+SAME = {
+    "conj": methodcaller("conj"),
+    "conjugate": methodcaller("conjugate"),
+    "diff": lambda y: np.diff(y, 0),
+    "diff with an edge": lambda y: np.diff(y, n=0, prepend=1.0),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_the_array_itself_shows_what_is_written_to_it(name):
+    def f(x):
+        y = x * 1
+        same = SAME[name](y)
+        y[0] = 5 * x[1]
+        return np.sum(same * same)
+
+    value, slope = autodiff.value_and_gradient(f, np.asarray([1.0, 2.0]))
+    assert float(value) == f(np.asarray([1.0, 2.0])) == 104.0
+    np.testing.assert_array_equal(slope, [0.0, 50 * 2.0 + 4.0])
+
+
+COPIES = [
+    *(methodcaller("flatten"), methodcaller("copy"), np.copy, np.conj, methodcaller("clip")),
+    lambda y: np.clip(y, None, None),
+]
+
+
+@pytest.mark.parametrize("copy", COPIES, ids=range(len(COPIES)))
 def test_copies_are_not(copy):
     def f(x):
         y = x * 1.0

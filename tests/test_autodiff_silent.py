@@ -19,6 +19,11 @@ def total(x):
     return ns(x).sum(x)
 
 
+def complex_step(f, x, v):
+    """Derivatives of f's elements along v, exact but for rounding."""
+    return np.ravel(np.imag(f(x + 1e-30j * v)) / 1e-30)
+
+
 # --- second derivatives at special points
 
 SECOND = {
@@ -179,7 +184,7 @@ REFUSED = {
     "arange": lambda xp, x: total(xp.arange(0.0, x[1])),
     "correction": lambda xp, x: xp.std(x, correction=x[0]),
     "np.logaddexp.reduce": lambda xp, x: np.logaddexp.reduce(x),
-    "np.divmod": lambda xp, x: np.divmod(x, 2.0)[1],
+    "np.modf": lambda xp, x: np.modf(x)[0],
     "out": lambda xp, x: np.add(x, 1.0, out=np.zeros(2)),
     "a third operand": lambda xp, x: xp.add(x, x, x),
     "take without axis": lambda xp, x: total(xp.take(x[None, ...], xp.asarray([0]))),
@@ -238,6 +243,113 @@ def test_constants_seen_by_numpy_cannot_be_written_to():
     with pytest.raises(ValueError, match="read-only"):
         gradient(f, x)
     np.testing.assert_array_equal(x, [1.0, 2.0])
+
+
+# --- constants of other dtypes
+
+MASK = np.asarray([True, False, True, True])
+
+MASKED = {
+    "columns": lambda x: x[:, MASK] ** 2,
+    "columns by values": lambda x: x[:, x[0] > 2.5] ** 2,
+    "columns by a list": lambda x: x[:, [True, False, True, True]] ** 2,
+    "rows": lambda x: x[x[:, 0] > 3, :] ** 2,
+    "a stack's": lambda x: x[None][:, :, MASK] ** 2,
+    "of a constant": lambda x: x * np.sum(autodiff.stop_gradient(x)[:, MASK]),
+    "compared": lambda x: x * (x[:, MASK] > 6).sum(),
+}
+
+
+def masked_write(x):
+    y = x * 1
+    y[:, MASK] *= 2
+    y[:, MASK] += x[:, MASK] ** 2
+    return y
+
+
+@pytest.mark.parametrize("what", [*MASKED, "written"])
+def test_truth_values_beside_slices_choose_and_are_no_indices(what):
+    f = (MASKED | {"written": masked_write})[what]
+    x = np.arange(1.0, 13).reshape(3, 4)
+    expected = f(x) if what != "of a constant" else x * np.sum(x[:, MASK])
+    value, slope = autodiff.value_and_gradient(lambda x: np.sum(f(x)), x)
+    assert float(value) == np.sum(expected)
+    v = np.cos(x)
+    truth = sum(complex_step(f, x, v)) if what in {"columns", "a stack's", "written"} else None
+    if truth is not None:
+        np.testing.assert_allclose(np.sum(slope * v), truth, rtol=1e-13)
+    np.testing.assert_allclose(
+        autodiff.jvp(lambda x: np.sum(f(x)), x, v), np.sum(slope * v), rtol=1e-13
+    )
+
+
+NARROW = {
+    "int8": np.asarray([100, 7, -3], np.int8),
+    "uint8": np.asarray([200, 7, 3], np.uint8),
+    "int32": np.asarray([100_000, 7, -3], np.int32),
+    "int64": np.asarray([4_000_000_000, 7, 3]),
+    "float16": np.asarray([1.1, 7.3, 3.2], np.float16),
+    "float32": np.asarray([1.1, 7.3, 3.2], np.float32),
+}
+TWO = {
+    name: getattr(np, name)
+    for name in (
+        *("arctan2", "copysign", "fmax", "fmod", "hypot", "logaddexp", "logaddexp2", "maximum"),
+        *("power", "remainder"),
+    )
+} | {
+    "average": lambda a, b: np.average(a, weights=b * 1),
+    "einsum": lambda a, b: np.einsum("i,i,i,i->i", a, a, b, b),
+    "interp": lambda a, b: np.interp(b, [-9.0, 9.0], a[:2]),
+}
+
+
+@pytest.mark.parametrize("dtype", NARROW)
+@pytest.mark.parametrize("name", TWO)
+def test_constants_of_narrow_dtypes_lose_nothing_in_derivatives(name, dtype):
+    x, c = np.asarray([1.3, 2.6, 0.7]), NARROW[dtype]
+    f = TWO[name]
+    wide = c.astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        for got, truth in (
+            (lambda x: np.sum(f(x, c)), lambda x: np.sum(f(x, wide))),
+            (lambda x: np.sum(f(c, x)), lambda x: np.sum(f(wide, x))),
+        ):
+            np.testing.assert_allclose(gradient(got, x), gradient(truth, x), rtol=1e-12)
+            pushed = autodiff.jvp(got, x, x)
+            np.testing.assert_allclose(pushed, autodiff.jvp(truth, x, x), rtol=1e-12)
+            np.testing.assert_allclose(hessian(got, x), hessian(truth, x), rtol=1e-12)
+
+
+def test_angles_and_powers_of_whole_numbers_have_their_formulas_derivatives():
+    sides = gradient(lambda x: np.sum(np.arctan2(x, np.asarray([100_000], np.int32))), np.ones(1))
+    np.testing.assert_allclose(sides, 1e5 / (1 + 1e10), rtol=1e-14)
+    got = gradient(lambda x: np.sum(np.asarray([200, 3], np.uint8) ** x), np.asarray(2.0))
+    np.testing.assert_allclose(got, 40_000 * math.log(200) + 9 * math.log(3), rtol=1e-14)
+    got = gradient(lambda x: np.sum(x ** np.asarray([-128], np.int8)), np.asarray([1.01]))
+    np.testing.assert_allclose(got, -128 * 1.01**-129.0, rtol=1e-12)
+
+
+def test_a_bound_that_is_traced_makes_whole_numbers_floating_as_numpy_does():
+    whole = np.asarray([0, 5, 2])
+    value, slope = autodiff.value_and_gradient(
+        lambda x: np.sum(np.clip(whole, 0, x)), np.asarray(3.5)
+    )
+    assert (float(value), float(slope)) == (5.5, 1.0)
+    slope = gradient(lambda x: np.clip(0.7, x - 1, x), np.asarray(0.35))
+    assert float(slope) == 1.0
+    with pytest.raises(TypeError, match="cut the traced bound `max` off"):
+        gradient(lambda x: total(ns(x).clip(whole, 0, x)), np.asarray(3.5))
+
+
+def test_a_deviation_of_equals_has_gradient_zero_where_their_mean_rounds():
+    for x in (np.full(3, 0.1), np.full(1000, 0.1, np.float32), np.full((3, 7), 0.1)):
+        got = gradient(lambda x: np.sum(np.std(x, axis=-1)) + np.std(x), x)
+        np.testing.assert_array_equal(got, np.zeros_like(x))
+    near = np.asarray([0.1, 0.1, np.nextafter(0.1, 1)])  # of (0, 0, 1), whatever the scale is
+    np.testing.assert_allclose(gradient(np.std, near), [-(2**-0.5) / 3] * 2 + [2**0.5 / 3])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        assert np.all(np.isnan(hessian(np.std, np.full(3, 0.1))))
 
 
 # --- memory: what is kept, what is shared, whose it is
@@ -348,7 +460,7 @@ def test_functions_may_write_to_their_arguments_at_every_depth():
 
     x, b = np.asarray([1.0, 2.0]), np.asarray([3.0, 4.0])
     expected = np.diag(8 * (b + 1))
-    np.testing.assert_allclose(hessian(lambda x: autodiff.checkpoint(piece)(x, b), x), expected)
+    np.testing.assert_allclose(hessian(lambda x: piece(x, ns(x).asarray(b)), x), expected)
 
     def outer(b):  # the inner gradient is 8 x (b + 1); what it writes to b stays inside
         return total(grad(piece)(x, b) * b)
@@ -357,6 +469,113 @@ def test_functions_may_write_to_their_arguments_at_every_depth():
     assert float(value) == np.sum(8 * x * (b + 1) * b)
     np.testing.assert_allclose(slope, 8 * x * (2 * b + 1))
     np.testing.assert_array_equal(b, [3.0, 4.0])
+
+
+def written_whole(y):
+    y *= 2.0
+    return total(y)
+
+
+def written_in_part(y):
+    y[0] = 3 * y[1]
+    return total(y)
+
+
+def written_by_a_view(y):
+    part = y[:2]
+    part *= 3.0
+    return total(part)
+
+
+WRITING = {"whole": written_whole, "in part": written_in_part, "by a view": written_by_a_view}
+
+
+@pytest.mark.parametrize("what", WRITING)
+def test_a_checkpoint_that_writes_to_its_argument_says_so(what):
+    f = autodiff.checkpoint(lambda y, c: WRITING[what](y) * total(c))
+    with pytest.raises(ValueError, match="writes to its argument 0, which its caller"):
+        gradient(lambda x: f(x * 1, x), np.ones(3))
+    f = autodiff.checkpoint(lambda y, c: total(y) * WRITING[what](c))
+    with pytest.raises(ValueError, match="writes to its argument 1, which its caller"):
+        gradient(lambda x: f(x, np.ones(3)), np.ones(3))
+
+
+def cube(fwd=lambda x: (x**3, x), bwd=lambda x, g: (3 * x**2 * g,)):
+    return autodiff.custom_vjp(lambda x: x**3, fwd, bwd)
+
+
+def cubed_in_place(x):
+    x **= 3
+    return x, None
+
+
+def test_a_custom_rule_cannot_write_to_what_others_hold():
+    x = np.asarray([1.0, 2.0])
+    f = cube(fwd=cubed_in_place)
+    with pytest.raises(ValueError, match="read-only"):
+        gradient(lambda x: total(f(x)), x)
+    with pytest.raises(ValueError, match="writes to its argument 0"):
+        gradient(lambda x: total(x * gradient(lambda y: total(f(x * y)), x)), x)
+    np.testing.assert_array_equal(x, [1.0, 2.0])
+
+    def bwd(saved, g):
+        g *= 2.0
+        return (g,)
+
+    f = cube(bwd=bwd)
+    with pytest.raises(ValueError, match="read-only"):
+        gradient(lambda x: total(f(x) + x), x)
+
+
+def test_a_custom_rule_keeps_and_hands_out_copies():
+    slope, buffer = np.asarray([10.0, 20.0]), np.zeros(2)
+
+    def fwd(x):
+        buffer[:] = x
+        return buffer, slope
+
+    f = cube(fwd=fwd, bwd=lambda saved, g: (saved,))
+
+    def loss(x):
+        y = f(x)
+        buffer[:] = 100.0
+        return total(y * 2.0)
+
+    value, got = autodiff.value_and_gradient(loss, np.asarray([1.0, 2.0]))
+    assert float(value) == 6.0
+    got += 1.0
+    np.testing.assert_array_equal(slope, [10.0, 20.0])
+
+
+def test_a_custom_rule_on_what_other_libraries_hold_gets_copies():
+    strict = pytest.importorskip("array_api_strict")
+    x = strict.asarray([1.0, 2.0])
+    got = gradient(lambda x: total(cube(fwd=cubed_in_place, bwd=lambda _, g: (g,))(x)), x)
+    np.testing.assert_array_equal(np.asarray(got), [1.0, 1.0])
+    np.testing.assert_array_equal(np.asarray(x), [1.0, 2.0])
+
+
+CAPTURING = {
+    "fwd": lambda x: cube(fwd=lambda y: (y * x, y)),
+    "what fwd saves": lambda x: cube(fwd=lambda y: (y**3, (y, {"x": x}))),
+    "bwd": lambda x: cube(bwd=lambda y, g: (g * x,)),
+}
+
+
+@pytest.mark.parametrize("what", CAPTURING)
+def test_a_custom_rule_that_uses_another_traced_array_says_so(what):
+    x = np.asarray([1.0, 2.0])
+    for derivative in (gradient, lambda f, x: autodiff.jvp(f, x, x), hessian):
+        with pytest.raises(TypeError, match="not among its arguments"):
+            derivative(lambda x: total(CAPTURING[what](x)(x * 2.0)), x)
+
+
+def test_a_custom_rule_may_use_what_an_outer_trace_differentiates_in():
+    def outer(a):
+        f = cube(fwd=lambda y: (y**3, (y, a)), bwd=lambda saved, g: (saved[0] * saved[1] * g,))
+        return grad(f)(np.asarray(2.0)) * a
+
+    assert float(grad(outer)(np.asarray(5.0))) == 2 * 2.0 * 5.0
 
 
 # --- transforms

@@ -6,6 +6,7 @@ import math
 import tracemalloc
 
 import array_api_extra as xpx
+import array_api_strict
 import numpy as np
 import pytest
 
@@ -384,6 +385,115 @@ def test_a_copy_taken_before_is_no_alias():
         return t * y[1]
 
     np.testing.assert_array_equal(gradient(f, np.asarray([1.0, 2.0])), [2.0, 1.0])
+
+
+def accumulated(x):
+    s, seen = 0.0 * x[0], []
+    for k in range(3):
+        s += x[k] ** 2
+        seen.append(s)
+    return seen[0] * seen[1] * seen[2]
+
+
+def power_by_another_name(x):
+    a = x[1]
+    b = a
+    b **= 3
+    return a * b * x[0]
+
+
+SCALARS = {
+    "an accumulator": accumulated,
+    "a power": power_by_another_name,
+    "a sum": lambda x: written_beside(np.sum(x), x),
+    "a product": lambda x: written_beside(x @ x, x),
+    "a matrix product": lambda x: written_beside(np.outer(x, x)[0] @ x, x),
+    "an inner product": lambda x: written_beside(np.inner(x, x), x),
+    "a norm": lambda x: written_beside(np.linalg.norm(x), x),
+    "a norm of order 3": lambda x: written_beside(np.linalg.norm(x, 3), x),
+}
+
+
+def written_beside(s, x):
+    t = s
+    s += x[0]
+    return t * s
+
+
+@pytest.mark.parametrize("what", SCALARS)
+def test_a_scalar_of_numpy_is_not_changed_under_its_other_names(what):
+    f, x, v = SCALARS[what], np.asarray([1.3, -0.7, 2.1]), np.asarray([0.3, 1.0, -0.5])
+    value, slope = autodiff.value_and_gradient(f, x)
+    assert float(value) == pytest.approx(float(f(x)), rel=1e-14)
+    h = 1e-5
+    truth = (f(x + h * v) - f(x - h * v)) / (2 * h)
+    assert float(slope @ v) == pytest.approx(truth, rel=1e-8)
+    assert float(autodiff.jvp(f, x, v)) == pytest.approx(truth, rel=1e-8)
+
+
+def test_a_scalar_that_takes_in_an_array_becomes_one():
+    def f(x):
+        s = x[0]
+        s *= x  # NumPy rebinds the name
+        return np.sum(s)
+
+    np.testing.assert_array_equal(gradient(f, np.asarray([1.0, 2.0])), [4.0, 1.0])
+
+
+def test_an_array_without_dimensions_may_be_written_to_through_one_name():
+    def f(x, made):
+        total, kept = made(x), x[1] * 1.0
+        total += kept
+        total *= total
+        return total * kept
+
+    for made in (lambda x: x[0, ...] * 1.0, lambda x: ns(x).asarray(x[0]), lambda x: x[0, ...]):
+        got = gradient(lambda x, made=made: f(x, made), np.asarray([1.0, 2.0]))
+        np.testing.assert_array_equal(got, [12.0, 12.0 + 9.0])
+
+
+MADE_0D = {
+    "asarray": lambda x: ns(x).asarray(x[0]),
+    "zeros": lambda x: ns(x).zeros(()),
+    "where": lambda x: np.where(x[0] > 0, x[0], 0.0),
+}
+
+
+@pytest.mark.parametrize("made", MADE_0D)
+def test_another_name_of_an_array_without_dimensions_raises_after_a_write(made):
+    def f(x):
+        s = MADE_0D[made](x)
+        t = s
+        s += x[0]
+        return t * s
+
+    with pytest.raises(AliasError, match="`s = s \\+ v` for `s \\+= v`"):
+        gradient(f, np.asarray([1.0, 2.0]))
+
+
+def test_an_array_without_dimensions_stays_one_when_it_is_written_to():
+    def f(x):
+        s = ns(x).asarray(0.5)
+        s += x[0]
+        t = s  # NumPy has a 0-d array here, still
+        s += x[1]
+        return t * s
+
+    with pytest.raises(AliasError):
+        gradient(f, np.asarray([1.0, 2.0]))
+
+
+def test_an_array_without_dimensions_of_the_standard_is_written_to_under_every_name():
+    def f(x):
+        s = ns(x).sum(x)
+        t = s
+        s += x[0]
+        return t * s
+
+    x = array_api_strict.asarray([1.0, 2.0])
+    value, slope = autodiff.value_and_gradient(f, x)
+    assert float(value) == 16.0
+    np.testing.assert_array_equal(np.asarray(slope), [16.0, 8.0])
 
 
 def test_a_buffer_refilled_afterwards_does_not_change_what_was_computed():

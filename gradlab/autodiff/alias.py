@@ -41,12 +41,16 @@ class Family:
 
 
 class Alias:
-    """Membership of a family: which array this one is a view of, by which key."""
+    """Membership of a family: which array this one is a view of, by which key.
 
-    __slots__ = ("base", "family", "key")
+    What is a view of a read-only array is read-only, too.
+    """
+
+    __slots__ = ("base", "family", "is_read_only", "key")
 
     def __init__(self, family: Family, base: Any = None, key: Any = None) -> None:
         self.family, self.base, self.key = family, base, key
+        self.is_read_only: bool = base is not None and base._alias.is_read_only
 
     def check(self) -> None:
         """Raise if a member of the family was written to."""
@@ -54,7 +58,8 @@ class Alias:
             msg = (
                 "this array shares memory with one that was written to since, as NumPy's views do, "
                 "and a traced array cannot follow: write through one name only, such as "
-                "`y[0, 1] = v` for `y[0][1] = v`, or take a copy first, xp.asarray(x, copy=True)"
+                "`y[0, 1] = v` for `y[0][1] = v` and `s = s + v` for `s += v` of a 0-d array, or "
+                "take a copy first, xp.asarray(x, copy=True)"
             )
             raise AliasError(msg)
 

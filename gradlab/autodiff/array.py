@@ -289,15 +289,27 @@ def _unary(name: str, op: Callable[[Any], Any]) -> Callable[[Array], Array]:
 def _in_place(op: Callable[[Any, Any], Any]) -> Callable[[Array, Any], Array]:
     def operate(self: Array, other: Any) -> Array:
         result = op(self, other)
-        if result is NotImplemented:
-            return result
+        if result is NotImplemented or _is_scalar(self):
+            return result  # NumPy's scalars are immutable: the name alone refers to the result
         if result.shape != self.shape:
             msg = f"an in-place operator cannot change the shape {self.shape} to {result.shape}"
             raise ValueError(msg)
+        if not self.shape and _may_be_scalar(self):
+            return self._replaced(result)
         self._rebind(result)
         return self
 
     return operate
+
+
+def _is_scalar(x: Array) -> bool:
+    """Whether the data are a scalar of a library that has them beside 0-d arrays: NumPy."""
+    return not x.shape and not is_array(plain(x))
+
+
+def _may_be_scalar(x: Array) -> bool:
+    """Whether an element of 0-d data would be such a scalar, which a function may have made 0-d."""
+    return not is_array(plain(x)[()])
 
 
 def _discrete_operator(op: Callable[..., Any]) -> Callable[..., Array]:
@@ -457,7 +469,7 @@ class Array(NumPyProtocols):
         if alias is not None and alias.family.is_stale:
             written = alias.family.written
             if written is not None and written[0] is value and written[1] is self:  # y[k] += v
-                if written[2] == key:
+                if _is_view_key(key) and written[2] == key:
                     self._alias = None
                     alias.family.spoil()  # what is written here from now on, it does not hear of
                 view, value = value, frozen(value)
@@ -550,7 +562,9 @@ class Array(NumPyProtocols):
         if type(key) is tuple:
             return tuple(self._plain_key(k) for k in key)
         if type(key) is list:
-            return namespace(plain(self)).asarray(key, device=self.device)
+            xp = namespace(plain(self))
+            made = xp.asarray(key, device=self.device)
+            return xp.astype(made, xp.int64) if 0 in made.shape else made  # floating, if of nothing
         if type(key) is not Array:
             return snapshot(key) if is_array(key) else key
         if key._node is not None:
@@ -558,11 +572,35 @@ class Array(NumPyProtocols):
             raise TypeError(msg)
         return plain(key)
 
+    def _read_only(self) -> Array:
+        """Refuse writes from now on, as what NumPy gives in its place does."""
+        self._alias = self._alias or Alias(Family())
+        self._alias.is_read_only = True
+        return self
+
+    def _cast_to_own(self, result: Array) -> Array:
+        if self._alias is not None and self._alias.is_read_only:
+            msg = (
+                "what broadcast_to and diagonal give is read-only, as it is in NumPy: write to a "
+                "copy, xp.asarray(x, copy=True)"
+            )
+            raise ValueError(msg)
+        self._check_castable(result)
+        if result.dtype == self.dtype:
+            return result
+        return apply(RULES["astype"], (result,), {"dtype": self.dtype})
+
+    def _replaced(self, result: Array) -> Array:
+        """Array for the name that was written to: what others would see, NumPy alone knows."""
+        options = {"new_shape": ()}  # of a scalar, this makes what the name refers to: 0-d
+        result = apply(RULES["broadcast_to"], (self._cast_to_own(result),), options)
+        alias = self._alias = self._alias or Alias(Family())
+        alias.family.write(result, alias.base, alias.key)
+        return result
+
     def _rebind(self, result: Array) -> None:
         """Refer to `result` from now on, in the dtype of before; views of before are stale."""
-        self._check_castable(result)
-        if result.dtype != self.dtype:
-            result = apply(RULES["astype"], (result,), {"dtype": self.dtype})
+        result = self._cast_to_own(result)
         if self._alias is not None:
             self._alias.family.write(self, self._alias.base, self._alias.key)
             self._alias = None

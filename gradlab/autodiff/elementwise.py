@@ -71,11 +71,18 @@ def ratio(xp: Any, above: Any, below: Any) -> Any:
     return xp.where(zero, xp.sqrt(below), above / xp.where(zero, xp.ones_like(below), below))
 
 
+def _promoted(xp: Any, g: Any, *operands: Any) -> list[Any]:
+    """Operands in the dtype that goes with all: whole numbers wrap, and others lose precision."""
+    dtype = xp.result_type(g, *(x for x in operands if hasattr(x, "dtype")))
+    return [xp.astype(x, dtype, copy=False) if hasattr(x, "dtype") else x for x in operands]
+
+
 def _pow_base(xp: Any, g: Any, a: Any, b: Any, call: Any) -> Any:
     if _is_number(b):
         if b == 0:
             return xp.zeros_like(g)
         return g * conj(b * a ** (b - 1) if b != 2 else 2 * a)  # noqa: PLR2004
+    a, b = _promoted(xp, g, a, b)
     return _power_log_base(xp, g, a, b, call, 0)
 
 
@@ -83,6 +90,7 @@ def _pow_exponent(xp: Any, g: Any, a: Any, b: Any, y: Any, call: Any) -> Any:
     if _is_number(a):
         log = cmath.log(a) if isinstance(a, complex) and a else math.log(a) if a > 0 else math.nan
         return g * conj(y * log) if a else xp.zeros_like(g)
+    a, b = _promoted(xp, g, a, b)
     slope = call("power_log", a, b, n=1)
     return g * conj(xp.where((a == 0) & (b == 0), xp.zeros_like(slope), slope))
 
@@ -103,6 +111,11 @@ def _power_log_base(xp: Any, g: Any, a: Any, b: Any, call: Any, n: int) -> Any:
     less = xp.where(both, xp.ones_like(b), b - 1) if n == 0 else b - 1
     slope = b * call("power_log", a, less, n=n)
     return g * conj(slope + n * call("power_log", a, less, n=n - 1) if n else slope)
+
+
+def _atan2(xp: Any, g: Any, a: Any, b: Any, other: Any) -> Any:
+    a, b, other = _promoted(xp, g, a, b, other)
+    return g * (other / (a * a + b * b))
 
 
 def _logaddexp(xp: Any, g: Any, a: Any, b: Any, y: Any) -> Any:
@@ -173,8 +186,8 @@ rule("atanh", "elementwise", lambda g, a: g / conj(1 - a * a))
 rule(
     "atan2",
     "elementwise",
-    lambda g, a, b: g * (b / (a * a + b * b)),
-    lambda g, a, b: -g * (a / (a * a + b * b)),
+    lambda xp, g, a, b: _atan2(xp, g, a, b, b),
+    lambda xp, g, a, b: _atan2(xp, -g, a, b, a),
 )
 rule(
     "hypot",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from functools import wraps
 from typing import Any
 
@@ -32,7 +32,7 @@ from gradlab.autodiff.node import (
     next_serial,
 )
 from gradlab.autodiff.rule import Kind, Rule
-from gradlab.backend import is_array, namespace, snapshot
+from gradlab.backend import is_array, namespace, read_only, snapshot
 
 __all__ = ["checkpoint", "custom_vjp", "primitive", "stop_gradient"]
 
@@ -110,9 +110,10 @@ def custom_vjp(
         Maps arrays to one array.
     fwd : callable
         ``fwd(*args) -> (out, saved)``, `out` being ``f(*args)``. Called instead of `f` where
-        an argument is traced, with arrays of one trace less.
+        an argument is traced, with arrays of one trace less, which are read-only.
     bwd : callable
-        ``bwd(saved, g)`` gives a tuple: the cotangent of each argument, None for none.
+        ``bwd(saved, g)`` gives a tuple: the cotangent of each argument, None for none. `g` is
+        read-only.
 
     Returns
     -------
@@ -123,7 +124,8 @@ def custom_vjp(
     ------
     TypeError, ValueError
         When differentiated: if `bwd` does not give one cotangent, of the right shape, for each
-        argument, or if `fwd` uses a traced array that is not an argument.
+        argument, if `fwd` or `bwd` uses a traced array that is not an argument, or if `fwd`
+        writes to an argument.
 
     Examples
     --------
@@ -141,9 +143,11 @@ def custom_vjp(
         level = _level(args)
         if level is None:
             return f(*args)
-        inner = [_kept(x, level) for x in args]
-        out, saved = fwd(*inner)
+        inner = [_lent(_kept(x, level)) for x in args]
+        out, saved = _without_writing(rule.name, fwd, inner)
         value = _inner_result(out, level, rule.name)
+        for leaf in tree.leaves(saved):
+            _check_not_traced(leaf, range(level, next_serial()), rule.name)
         if not is_inexact_dtype(value.dtype):
             return constant(value)
         traced = tuple(traced_at(args, level))
@@ -172,7 +176,8 @@ def checkpoint(f: Callable[..., Any], /) -> Callable[..., Any]:
     Raises
     ------
     ValueError
-        When differentiated: if `f` gives another result when it is computed again.
+        When differentiated: if `f` gives another result when it is computed again, or writes to
+        an argument.
 
     References
     ----------
@@ -186,7 +191,8 @@ def checkpoint(f: Callable[..., Any], /) -> Callable[..., Any]:
         if level is None:
             return f(*args)
         inner = [_kept(x, level) for x in args]
-        value = _inner_result(f(*map(_handed_on, inner)), level, rule.name)
+        out = _without_writing(rule.name, f, [_handed_on(x) for x in inner])
+        value = _inner_result(out, level, rule.name)
         if not is_inexact_dtype(value.dtype):
             return constant(value)
         traced = tuple(traced_at(args, level))
@@ -203,7 +209,7 @@ class _Custom:
 
     def cotangents(self, node: Node, g: Any) -> list[Any]:
         saved, count = node[OPTIONS]
-        given = self.bwd(saved, g)
+        given = self.bwd(saved, _lent(g))
         if not isinstance(given, tuple) or len(given) != count:
             came = f"{len(given)}" if isinstance(given, tuple) else type(given).__name__
             msg = f"`bwd` of {self.name} must return a tuple of {count} cotangents: got {came}"
@@ -219,7 +225,8 @@ class _Custom:
                     f"{parent[SHAPE]}: got {part.shape}"
                 )
                 raise ValueError(msg)
-            found.append(part)
+            _check_not_traced(part, (node[LEVEL],), self.name)
+            found.append(_lent(part))  # it may be what was saved
         return found
 
 
@@ -256,8 +263,43 @@ def _kept(x: Any, level: int) -> Any:
 
 
 def _handed_on(x: Any) -> Any:
-    """Argument that the function may write to."""
+    """Argument of a reference of its own, which shows whether the function writes to it."""
     return frozen(constant(x)) if is_array(x) else x
+
+
+def _lent(x: Any) -> Any:
+    """Array for the user's code, which may read what others hold, too."""
+    return frozen(x) if type(x) is Array else read_only(x) if is_array(x) else x
+
+
+def _without_writing(name: str, f: Callable[..., Any], args: Sequence[Any]) -> Any:
+    """What `f` gives; the caller's arrays would not show what it writes to its arguments."""
+    before = [x._data if type(x) is Array else None for x in args]
+    result = f(*args)
+    for k, (x, data) in enumerate(zip(args, before, strict=True)):
+        if type(x) is Array and (x._data is not data or _is_stale(x)):
+            msg = (
+                f"{name} writes to its argument {k}, which its caller would not see: write to a "
+                "copy, xp.asarray(x, copy=True), and return it"
+            )
+            raise ValueError(msg)
+    return result
+
+
+def _is_stale(x: Array) -> bool:
+    return x._alias is not None and x._alias.family.is_stale
+
+
+def _check_not_traced(x: Any, levels: Container[int], name: str) -> None:
+    """Raise where what is traced at one of the levels is a part of `x`, at whatever depth."""
+    while type(x) is Array:
+        if x._node is not None and x._node[LEVEL] in levels:
+            msg = (
+                f"{name} uses a traced array that is not among its arguments, where its derivative "
+                "would be lost: hand it over as an argument"
+            )
+            raise TypeError(msg)
+        x = x._data
 
 
 def _is_same(a: Any, b: Any) -> bool:
@@ -281,15 +323,10 @@ def _level(args: tuple[Any, ...]) -> int | None:
 
 
 def _inner_result(out: Any, level: int, name: str) -> Any:
-    if type(out) is Array and out._node is not None and out._node[LEVEL] >= level:
-        msg = (
-            f"{name} uses a traced array that is not among its arguments, where its derivative "
-            "would be lost: hand it over as an argument"
-        )
-        raise TypeError(msg)
+    _check_not_traced(out, range(level, next_serial()), name)
     if type(out) is Array and out._node is None:
         return plain(out)
     if not is_array(out) and not hasattr(out, "dtype"):
         msg = f"{name} must return one array: got {type(out).__name__}"
         raise TypeError(msg)
-    return out
+    return snapshot(out) if is_array(out) and type(out) is not Array else out

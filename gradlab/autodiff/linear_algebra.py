@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from gradlab.autodiff.array import Array, apply, apply_parts, constant, plain
 from gradlab.autodiff.elementwise import conj, is_complex_dtype
 from gradlab.autodiff.rule import RULES, Rule, rule
+from gradlab.autodiff.structural import axes_of
 
 __all__ = [
     "LINEAR_ALGEBRA",
@@ -126,7 +127,8 @@ def _quotients(xp: Any, gaps: Any, is_zero: Any, used: Any) -> Any:
 
 def _tolerance(xp: Any, values: Any, n: int) -> Any:
     """Rounding error of eigenvalues or singular values of n-by-n matrices, shape (..., 1)."""
-    return n * xp.finfo(values.dtype).eps * xp.max(xp.abs(values), axis=-1, keepdims=True)
+    largest = xp.max if values.shape[-1] else xp.sum  # of none, 0
+    return n * xp.finfo(values.dtype).eps * largest(xp.abs(values), axis=-1, keepdims=True)
 
 
 # --- eigenvalues
@@ -255,7 +257,11 @@ def _from_qr(xp: Any, g: Any, m: Any, q: Any, r: Any) -> Any:
 
 
 def _determinant(xp: Any, g: Any, a: Any, y: Any) -> Any:
+    if a.shape[-1] == 1:
+        return g[..., None, None] * xp.ones_like(a)
     singular = y == 0
+    if 0 not in a.shape and (_is_traced(g) or _is_traced(a)):
+        singular = singular | _is_nearly_singular(xp, a)
     safe = xp.where(singular[..., None, None], _eye(xp, a), a)
     cofactors = y[..., None, None] * xp.linalg.inv(safe).mT
     if bool(xp.any(singular)):  # they exist where the inverse does not
@@ -263,12 +269,15 @@ def _determinant(xp: Any, g: Any, a: Any, y: Any) -> Any:
     return g[..., None, None] * conj(cofactors)
 
 
+def _is_nearly_singular(xp: Any, a: Any) -> Any:
+    """Where the derivatives of the inverse cancel against one another in those of cofactors."""
+    s = xp.linalg.svdvals(constant(plain(a)))
+    return s[..., -1] <= xp.finfo(s.dtype).eps ** (1 / 3) * s[..., 0]
+
+
 def _cofactors(xp: Any, a: Any) -> Any:
     """Matrix of cofactors of any square matrix, by its minors: right at every rank."""
-    n = a.shape[-1]
-    if n == 1:
-        return xp.ones_like(a)
-    rows = []
+    n, rows = a.shape[-1], []
     for i in range(n):
         rest = xp.concat([a[..., :i, :], a[..., i + 1 :, :]], axis=-2)
         minors = [
@@ -292,6 +301,8 @@ def _pseudo_inverse(xp: Any, g: Any, a: Any, y: Any, rtol: Any) -> Any:
     found = -ph @ g @ ph
     found = found + (gh - (a @ p) @ gh) @ (p @ ph)  # gh is n-by-m as a is
     found = found + (ph @ p) @ (gh - gh @ (p @ a))
+    if 0 in a.shape:
+        return found
     rank = xp.linalg.matrix_rank(a, rtol=rtol)
     return _nan_where(xp, (rank < min(a.shape[-2:]))[..., None, None], found)
 
@@ -368,7 +379,7 @@ def _embedded(xp: Any, g: Any, shape: tuple[int, ...], offset: int) -> Any:
 
 
 def cholesky(xp: Any, x: Any, /, *, upper: bool = False) -> Any:
-    lower = apply(RULES["linalg.cholesky"], (x,), {})
+    lower = apply(RULES["linalg.cholesky"], (_h(x) if upper else x,), {})  # its triangle alone
     return _h(lower) if upper else lower
 
 
@@ -386,7 +397,7 @@ def det(xp: Any, x: Any, /) -> Any:
 
 def diagonal(xp: Any, x: Any, /, *, offset: int = 0) -> Any:
     x = xp.asarray(x)
-    return x._view(apply(RULES["linalg.diagonal"], (x,), {"offset": offset}))
+    return x._view(apply(RULES["linalg.diagonal"], (x,), {"offset": offset}))._read_only()
 
 
 def eigh(xp: Any, x: Any, /) -> EighResult:
@@ -444,6 +455,9 @@ def matrix_transpose(xp: Any, x: Any, /) -> Any:
 
 
 def outer(xp: Any, a: Any, b: Any, /) -> Any:
+    if a.ndim != 1 or b.ndim != 1:
+        msg = f"xp.linalg.outer takes vectors: got arrays of {a.ndim} and {b.ndim} dimensions"
+        raise ValueError(msg)
     return xp.reshape(a, (-1, 1)) * xp.reshape(b, (1, -1))
 
 
@@ -529,11 +543,11 @@ def vector_norm(
         elements = (size / scale) ** ord
     powers = xp.sum(elements, axis=axis, keepdims=True)
     norm = apply(RULES["root"], (powers,), {"degree": ord}) * scale
-    return norm if keepdims else xp.squeeze(norm, axis=_axes(axis, x.ndim))
-
-
-def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
-    return tuple(range(ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    if keepdims:
+        return norm
+    axes = axes_of(axis, x.ndim)  # by an index, which gives a scalar where NumPy has them
+    key = tuple(0 if k in axes else slice(None) for k in range(x.ndim))
+    return apply(RULES["getitem"], (norm,), {"key": key})
 
 
 LINEAR_ALGEBRA = {

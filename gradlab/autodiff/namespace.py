@@ -19,6 +19,7 @@ from gradlab.autodiff.linear_algebra import LINEAR_ALGEBRA
 from gradlab.autodiff.node import LEVEL
 from gradlab.autodiff.rule import DISCRETE, RULES, Rule
 from gradlab.autodiff.special import Special
+from gradlab.autodiff.structural import axis_of
 from gradlab.backend import is_array, namespace, snapshot
 
 __all__ = [
@@ -253,6 +254,8 @@ def asarray(
         obj.to_device(device)
     if dtype is not None and dtype != obj.dtype:
         return xp.astype(obj, dtype)
+    if not is_array(plain(obj)):  # a scalar of NumPy, of which it makes an array
+        return apply(RULES["broadcast_to"], (obj,), {"new_shape": ()})
     return xp.astype(obj, obj.dtype, copy=True) if copy else obj
 
 
@@ -315,7 +318,15 @@ def sign(xp: Any, x: Any, /) -> Array:
 
 @composite
 def clip(xp: Any, x: Any, /, min: Any = None, max: Any = None) -> Array:
-    out = x
+    if not is_inexact_dtype(x.dtype):
+        for name, bound in (("min", min), ("max", max)):
+            if type(bound) is Array and bound._node is not None:
+                msg = (
+                    f"xp.clip of {x.dtype} would cut the traced bound `{name}` off from its "
+                    "derivative: make x floating, xp.astype(x, xp.float64)"
+                )
+                raise TypeError(msg)
+    out = xp.asarray(x, copy=True) if min is None and max is None else x
     for bound, is_within in ((min, xp.greater_equal), (max, xp.less_equal)):
         if bound is not None:
             limit = _like(xp, bound, x)
@@ -344,7 +355,8 @@ def concat(xp: Any, arrays: Any, /, *, axis: int | None = 0) -> Array:
 
 @composite
 def unstack(xp: Any, x: Any, /, *, axis: int = 0) -> tuple[Array, ...]:
-    key = (slice(None),) * (axis % x.ndim)
+    axis = axis_of(axis, x.ndim)
+    key = (slice(None),) * axis
     return tuple(x[(*key, k, ...)] for k in range(x.shape[axis]))
 
 
@@ -355,7 +367,7 @@ def reshape(xp: Any, x: Any, /, shape: Any, *, copy: bool | None = None) -> Arra
 
 @composite
 def broadcast_to(xp: Any, x: Any, /, shape: Any) -> Array:
-    return _as_view(RULES["broadcast_to"], x, new_shape=shape)
+    return _as_view(RULES["broadcast_to"], x, new_shape=shape)._read_only()
 
 
 @composite
@@ -392,13 +404,15 @@ def take(xp: Any, x: Any, indices: Any, /, *, axis: int | None = None) -> Array:
     if axis is None and x.ndim != 1:
         msg = f"xp.take of an array with {x.ndim} dimensions needs an `axis`"
         raise TypeError(msg)
-    k = 0 if axis is None else axis % x.ndim
-    return x[(*((slice(None),) * k), xp.asarray(indices), *((slice(None),) * (x.ndim - k - 1)))]
+    k = 0 if axis is None else axis_of(axis, x.ndim)
+    if not isinstance(indices, list | tuple):
+        indices = xp.asarray(indices)
+    return x[(*((slice(None),) * k), indices, *((slice(None),) * (x.ndim - k - 1)))]
 
 
 @composite
 def take_along_axis(xp: Any, x: Any, indices: Any, /, *, axis: int = -1) -> Array:
-    axis %= x.ndim
+    axis = axis_of(axis, x.ndim)
     inner, indices = xp.inner, plain(indices)
     grid = []
     for k in range(x.ndim):
@@ -437,8 +451,13 @@ def tile(xp: Any, x: Any, repetitions: Any, /) -> Array:
 def diff(
     xp: Any, x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None
 ) -> Array:
+    if n < 0:
+        msg = f"`n` of xp.diff must be 0 or more: got {n}"
+        raise ValueError(msg)
+    if n == 0:
+        return x  # by the same name, as NumPy does
+    before = (slice(None),) * axis_of(axis, x.ndim)
     x = xp.concat([e for e in (prepend, x, append) if e is not None], axis=axis)
-    before = (slice(None),) * (axis % x.ndim)
     for _ in range(n):
         x = x[(*before, slice(1, None), ...)] - x[(*before, slice(None, -1), ...)]
     return x
@@ -447,18 +466,29 @@ def diff(
 @composite
 def matmul(xp: Any, a: Any, b: Any, /) -> Array:
     if a.ndim == 1:
-        return xp.squeeze(matmul(xp, a[None, :], b), axis=-2 if b.ndim > 1 else 0)
+        return _element(matmul(xp, a[None, :], b), (..., 0, slice(None)) if b.ndim > 1 else 0)
     if b.ndim == 1:
-        return xp.squeeze(matmul(xp, a, b[:, None]), axis=-1)
+        return _element(matmul(xp, a, b[:, None]), (..., 0))
     return apply(RULES["matmul"], (a, b), {})
+
+
+def _element(x: Array, key: Any) -> Array:
+    """Part of what no other name refers to; one element is what NumPy makes a scalar of."""
+    return apply(RULES["getitem"], (x,), {"key": key})
 
 
 @composite
 def tensordot(xp: Any, a: Any, b: Any, /, *, axes: Any = 2) -> Array:
     if isinstance(axes, int):
-        pairs = (tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes)))
+        pairs = [tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes))]
     else:
-        pairs = (tuple(k % a.ndim for k in axes[0]), tuple(k % b.ndim for k in axes[1]))
+        pairs = [
+            tuple(axis_of(k, x.ndim) for k in own) for x, own in zip((a, b), axes, strict=True)
+        ]
+    lengths = [tuple(x.shape[k] for k in own) for x, own in zip((a, b), pairs, strict=True)]
+    if lengths[0] != lengths[1]:
+        msg = f"xp.tensordot needs equal lengths along `axes`: got {lengths[0]} and {lengths[1]}"
+        raise ValueError(msg)
     rest = [
         [k for k in range(x.ndim) if k not in own] for x, own in zip((a, b), pairs, strict=True)
     ]

@@ -31,6 +31,13 @@ class NumPyProtocols:
     __slots__ = ()
 
     def __array_ufunc__(self: Any, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        if method == "at":
+            msg = (
+                f"np.{ufunc.__name__}.at would write where nodes may have saved, in spite of what "
+                "is read-only: write x[k] += v with an array x of the traced namespace, whose "
+                "indices k differ"
+            )
+            raise TypeError(msg)
         if "out" in options:
             msg = (
                 "a plain array cannot take in what is traced: write y = y + x for y += x and for "

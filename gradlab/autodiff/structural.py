@@ -13,7 +13,15 @@ from gradlab.autodiff.elementwise import conj, ratio
 from gradlab.autodiff.rule import rule
 from gradlab.backend import scatter_add
 
-__all__ = ["axes_of", "product_tree", "scan_product"]
+__all__ = ["axes_of", "axis_of", "product_tree", "scan_product"]
+
+
+def axis_of(axis: int, ndim: int) -> int:
+    """One axis as a non-negative integer."""
+    if not -ndim <= axis < ndim:
+        msg = f"`axis` {axis} is out of range for an array of {ndim} dimensions"
+        raise ValueError(msg)
+    return axis % ndim
 
 
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
@@ -47,13 +55,18 @@ def _extreme(xp: Any, g: Any, a: Any, y: Any, axis: Any, keepdims: bool) -> Any:
 
 
 def _deviation(xp: Any, a: Any, axis: Any) -> Any:
+    """Distance from the mean, by way of that from the first element: of equals, exactly 0."""
+    axes = axes_of(axis, a.ndim)
+    first = tuple(slice(0, 1) if k in axes else slice(None) for k in range(a.ndim))
+    a = xp.subtract(a, a[first])
     return xp.subtract(a, xp.mean(a, axis=axis, keepdims=True))
 
 
-def _std(xp: Any, g: Any, a: Any, y: Any, axis: Any, keepdims: bool, correction: float) -> Any:  # noqa: FBT001
-    g = g * ratio(xp, xp.ones_like(y), y)
+def _std(xp: Any, g: Any, a: Any, axis: Any, keepdims: bool, correction: float) -> Any:  # noqa: FBT001
     wide = _widen(xp, g / _count(a.shape, axis, correction), a.shape, axis, keepdims)
-    return wide * _deviation(xp, a, axis)
+    d = _deviation(xp, a, axis)
+    y = xp.std(d, axis=axis, correction=correction, keepdims=True)  # 0 for equals, as d is
+    return wide * ratio(xp, xp.ones_like(y), y) * d
 
 
 def product_tree(xp: Any, a: Any, axis: Any, keepdims: bool) -> Any:  # noqa: FBT001
@@ -120,7 +133,9 @@ def _getitem(xp: Any, a: Any, *, key: Any) -> Any:
         arrays = [k for k, part in enumerate(key) if hasattr(part, "dtype") and part.ndim]
         rest = [part for k, part in enumerate(key) if k not in arrays]
         if len(arrays) == 1 and rest and all(part == slice(None) for part in rest):
-            return xp.take(a, key[arrays[0]], axis=arrays[0])
+            indices = key[arrays[0]]
+            if "int" in str(indices.dtype):  # truth values choose, and are no indices
+                return xp.take(a, indices, axis=arrays[0])
     return a[key]
 
 

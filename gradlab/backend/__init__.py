@@ -27,6 +27,7 @@ from gradlab.backend.memory import (
     free_cached_memory,
     fresh,
     ones_to_sum,
+    read_only,
     scatter_add,
     snapshot,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "ones_to_sum",
     "overflow_expected",
     "random",
+    "read_only",
     "scatter_add",
     "set_backend",
     "snapshot",

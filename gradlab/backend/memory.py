@@ -11,7 +11,15 @@ from gradlab.backend.arrays import asarray_like, is_array, namespace, to_numpy
 from gradlab.backend.library import HOST_CHUNK_BYTES, LIBRARIES, Array, library_of, load
 from gradlab.backend.selection import get_backend
 
-__all__ = ["chunk_bytes", "free_cached_memory", "fresh", "ones_to_sum", "scatter_add", "snapshot"]
+__all__ = [
+    "chunk_bytes",
+    "free_cached_memory",
+    "fresh",
+    "ones_to_sum",
+    "read_only",
+    "scatter_add",
+    "snapshot",
+]
 
 
 def chunk_bytes(like: Array) -> int:
@@ -75,6 +83,15 @@ def _numpy_ones(n: int, dtype: Any) -> Array:
     ones = np.ones(n, dtype=dtype)
     ones.flags.writeable = False
     return ones
+
+
+def read_only(x: Array) -> Array:
+    """Return `x` for code that may write to it: a view that refuses, or else a copy."""
+    if isinstance(x, np.ndarray):
+        view = x.view()
+        view.flags.writeable = False
+        return view
+    return namespace(x).asarray(x, copy=True)
 
 
 def scatter_add(values: Array, key: Any, shape: tuple[int, ...]) -> Array:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import math
 from functools import reduce
 
-from gradlab.autodiff.numpy_names.entering import as_array, as_arrays, cast, flat, named
+from gradlab.autodiff.numpy_names.entering import (
+    as_array,
+    as_arrays,
+    cast,
+    flat,
+    in_double,
+    named,
+)
 
-__all__ = ["clip", "diagonal", "full_like", "isclose", "trace"]
+__all__ = ["clip", "diagonal", "full_like", "isclose", "read_only_diagonal", "trace"]
 
 
-@named("diagonal")
 def diagonal(xp, a, offset=0, axis1=0, axis2=1):
-    """Slice of the flat array with the step of a row and an element: a view, as NumPy's is."""
+    """Slice of the flat array with the step of a row and an element: a view."""
     a = xp.moveaxis(a, (axis1, axis2), (-2, -1))
     rows, columns = a.shape[-2:]
     count = max(min(rows + min(offset, 0), columns - max(offset, 0)), 0)
@@ -21,10 +27,15 @@ def diagonal(xp, a, offset=0, axis1=0, axis2=1):
     return flat[..., min(start, size) : min(start + count * (columns + 1), size) : columns + 1]
 
 
+@named("diagonal")
+def read_only_diagonal(xp, a, offset=0, axis1=0, axis2=1):
+    return diagonal(xp, a, offset, axis1, axis2)._read_only()
+
+
 @named("diag")
 def _diag(xp, v, k=0):
     if v.ndim > 1:
-        return diagonal(xp, v, k)
+        return read_only_diagonal(xp, v, k)
     n = v.shape[0] + abs(k)
     out = xp.zeros((n, n), dtype=v.dtype, device=v.device)
     places = xp.arange(v.shape[0], device=v.device)
@@ -59,7 +70,9 @@ def _take(xp, a, indices, axis=None, out=None, mode="raise"):
 
 @named("repeat")
 def _repeat(xp, a, repeats, axis=None):
-    return xp.repeat(a, *_arrays_of_lists(xp, [repeats]), axis=axis)
+    if isinstance(repeats, list | tuple):
+        repeats = xp.asarray(repeats, dtype=None if len(repeats) else xp.int64)
+    return xp.repeat(a, repeats, axis=axis)
 
 
 @named("delete")
@@ -76,7 +89,9 @@ def clip(xp, a, a_min=None, a_max=None, out=None, *, min=None, max=None):
     low, high = (
         second if first is None else first for first, second in ((a_min, min), (a_max, max))
     )
-    return xp.clip(a, *_arrays_of_lists(xp, [low, high]))
+    a, low, high = _arrays_of_lists(xp, [a, low, high])
+    dtype = xp.result_type(*(x for x in (a, low, high) if x is not None))
+    return xp.clip(cast(xp, as_array(xp, a), dtype), low, high)
 
 
 @named("nan_to_num")
@@ -93,7 +108,10 @@ def _nan_to_num(xp, x, copy=True, nan=0.0, posinf=None, neginf=None):
 
 @named("interp")
 def _interp(xp, x, xs, fp, left=None, right=None, period=None):
-    x, xs, fp = as_arrays(xp, x, xs, fp)
+    x, xs, fp = in_double(xp, *as_arrays(xp, x, xs, fp))
+    if not bool(xp.all(xs[1:] >= xs[:-1])):
+        msg = "np.interp takes increasing points `xp`: sort them, and `fp` with them"
+        raise ValueError(msg)
     k = xp.clip(xp.searchsorted(xs, x, side="right"), 1, xs.shape[0] - 1)
     start = xs[k - 1]
     part = xp.clip((x - start) / (xs[k] - start), 0.0, 1.0)

@@ -22,10 +22,12 @@ __all__ = [
     "argsort_of",
     "as_array",
     "as_arrays",
+    "as_one_dtype",
     "at_part",
     "cast",
     "entered",
     "flat",
+    "in_double",
     "named",
     "product_on",
     "sort_of",
@@ -47,14 +49,20 @@ UFUNCS: dict[str, str | Callable[..., Any]] = {
     **{f"arc{name}": f"a{name}" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "tan2")},
     "absolute": "abs",
     "conjugate": "conj",
+    "cbrt": lambda xp, x: xp.sign(x) * xp.abs(x) ** (1 / 3),
     "degrees": lambda xp, x: x * (180 / math.pi),
+    "divmod": lambda xp, x, y: (xp.floor_divide(x, y), xp.remainder(x, y)),
     "exp2": lambda xp, x: 2.0**x,
     "fabs": "abs",
-    "float_power": "pow",
+    "float_power": lambda xp, x, y: xp.pow(*in_double(xp, x, y)),
     "fmax": lambda xp, x, y: _ignoring_nan(xp, xp.maximum, x, y),
     "fmin": lambda xp, x, y: _ignoring_nan(xp, xp.minimum, x, y),
+    "fmod": lambda xp, x, y: _signed(xp, x, xp.remainder(_signed(xp, x, x), _signed(xp, y, y))),
     "invert": "bitwise_invert",
     "left_shift": "bitwise_left_shift",
+    "logaddexp2": lambda xp, x, y: (
+        xp.logaddexp(*(z * math.log(2) for z in as_one_dtype(xp, x, y))) / math.log(2)
+    ),
     "power": "pow",
     "radians": lambda xp, x: x * (math.pi / 180),
     "right_shift": "bitwise_right_shift",
@@ -138,8 +146,27 @@ def at_part(axis, part):
     return (*((slice(None),) * axis), part, ...)
 
 
+def _signed(xp, sign, x):
+    """`x` with the other sign where `sign` is negative: at 0, its slope is 1."""
+    return xp.where(sign < 0, -x, x)
+
+
+def as_one_dtype(xp, *given):
+    """Arrays in the dtype of all: of their own, numbers would wrap or lose precision."""
+    dtype = xp.result_type(*given)
+    return [xp.astype(as_array(xp, x), dtype, copy=False) for x in given]
+
+
+def in_double(xp, *given):
+    """Arrays in double precision; numbers as they are."""
+    return [
+        xp.astype(x, xp.result_type(x, xp.float64), copy=False) if hasattr(x, "dtype") else x
+        for x in given
+    ]
+
+
 def _ignoring_nan(xp, f, x, y):
-    x, y = as_arrays(xp, x, y)
+    x, y = as_one_dtype(xp, x, y)
     chosen = xp.where(xp.isnan(y), x, f(x, y))
     return xp.where(xp.isnan(x), y, chosen)
 

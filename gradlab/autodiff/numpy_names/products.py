@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from gradlab.autodiff.numpy_names.elements import diagonal
-from gradlab.autodiff.numpy_names.entering import as_arrays, flat, named
+from gradlab.autodiff.numpy_names.entering import as_arrays, as_one_dtype, flat, named
 from gradlab.autodiff.numpy_names.shapes import as_tuple, expand_dims, pad
+from gradlab.autodiff.structural import axis_of
 
 __all__ = ["cross", "dot"]
 
@@ -24,6 +25,8 @@ def dot(xp, a, b, out=None):
 @named("inner")
 def _inner(xp, a, b):
     a, b = as_arrays(xp, a, b)
+    if a.ndim == b.ndim == 1:
+        return xp.matmul(a, b)
     return xp.tensordot(a, b, axes=([-1], [-1])) if a.ndim and b.ndim else a * b
 
 
@@ -76,7 +79,7 @@ def _einsum(xp, subscripts, *operands, out=None, order="K", casting="safe", opti
     terms = left.split(",")
     if not arrow:
         result = "".join(k for k in sorted(set(left) - {","}) if left.count(k) == 1)
-    arrays = as_arrays(xp, *operands)
+    arrays = as_one_dtype(xp, *as_arrays(xp, *operands))
     _check_subscripts(terms, result, arrays)
     pairs = [_without_repeats(xp, *pair) for pair in zip(arrays, terms, strict=True)]
     total, names = pairs[0]
@@ -146,7 +149,9 @@ def _norm(xp, x, ord=None, axis=None, keepdims=False):
     options = {"axis": axis, "keepdims": keepdims}
     if ord is None:
         return xp.linalg.vector_norm(x, **options)
-    axes = tuple(range(x.ndim)) if axis is None else tuple(k % x.ndim for k in as_tuple(axis))
+    axes = (
+        tuple(range(x.ndim)) if axis is None else tuple(axis_of(k, x.ndim) for k in as_tuple(axis))
+    )
     if len(axes) == 1:
         return xp.linalg.vector_norm(x, ord=ord, axis=axes[0], keepdims=keepdims)
     if len(axes) != 2:  # noqa: PLR2004

@@ -7,11 +7,14 @@ from gradlab.autodiff.numpy_names.entering import (
     FUNCTIONS,
     as_array,
     as_arrays,
+    as_one_dtype,
+    at_part,
     cast,
     entered,
     named,
 )
 from gradlab.autodiff.numpy_names.shapes import as_tuple, squeeze
+from gradlab.autodiff.structural import axis_of
 
 __all__ = []
 
@@ -92,26 +95,42 @@ for _name in ("std", "var"):
 def _average(xp, a, axis=None, weights=None, returned=False, *, keepdims=False):
     if weights is None:
         return xp.mean(a, axis=axis, keepdims=keepdims)
-    a, weights = as_arrays(xp, a, weights)
-    if weights.ndim == 1 and a.ndim > 1:
-        weights = xp.reshape(weights, tuple(-1 if k == axis % a.ndim else 1 for k in range(a.ndim)))
-    weights = xp.broadcast_to(weights, a.shape)
+    a, weights = as_one_dtype(xp, *as_arrays(xp, a, weights))
+    if weights.shape != a.shape:
+        axes = () if axis is None else [axis_of(k, a.ndim) for k in as_tuple(axis)]
+        lengths = tuple(a.shape[k] for k in axes)
+        if axis is None or tuple(weights.shape) != lengths:
+            msg = (
+                f"np.average: `weights` must have the shape of `a`, {a.shape}, or the lengths of "
+                f"its `axis`, {lengths}: got {weights.shape}"
+            )
+            raise ValueError(msg)
+        weights = xp.permute_dims(weights, tuple(sorted(range(len(axes)), key=axes.__getitem__)))
+        one = tuple(n if k in axes else 1 for k, n in enumerate(a.shape))
+        weights = xp.broadcast_to(xp.reshape(weights, one), a.shape)
     options = {"axis": axis, "keepdims": keepdims}
     return xp.sum(a * weights, **options) / xp.sum(weights, **options)
 
 
 @named("trapezoid")
 def _trapezoid(xp, y, x=None, dx=1.0, axis=-1):
-    y = xp.moveaxis(as_array(xp, y), axis, -1)
+    y = as_array(xp, y)
+    k = axis_of(axis, y.ndim)
     if x is not None:
         x = as_array(xp, x)
-        dx = xp.diff(x if x.ndim == 1 else xp.moveaxis(x, axis, -1))
-    return xp.sum((y[..., 1:] + y[..., :-1]) * dx / 2, axis=-1)
+        one = tuple(-1 if i == k else 1 for i in range(y.ndim))
+        dx = xp.reshape(xp.diff(x), one) if x.ndim == 1 else xp.diff(x, axis=axis)
+    sums = y[at_part(k, slice(1, None))] + y[at_part(k, slice(None, -1))]
+    return xp.sum(sums * dx / 2, axis=axis)
 
 
 @named("cov")
 def _cov(xp, m, y=None, rowvar=True, bias=False, ddof=None):
     parts = [as_array(xp, x) for x in (m, y) if x is not None]
+    if max(x.ndim for x in parts) > 2:  # noqa: PLR2004
+        msg = f"np.cov takes vectors and matrices: got {max(x.ndim for x in parts)} dimensions"
+        raise ValueError(msg)
+    parts = [xp.astype(x, xp.result_type(x, xp.float64), copy=False) for x in parts]
     parts = [x[None, :] if x.ndim == 1 else x if rowvar else x.mT for x in parts]
     m = xp.concat(parts, axis=0)
     m = m - xp.mean(m, axis=1, keepdims=True)
@@ -133,7 +152,7 @@ def _corrcoef(xp, x, y=None, rowvar=True):
 
 @named("gradient")
 def _gradient(xp, f, *spacing, axis=None, edge_order=1):
-    axes = range(f.ndim) if axis is None else [k % f.ndim for k in as_tuple(axis)]
+    axes = range(f.ndim) if axis is None else [axis_of(k, f.ndim) for k in as_tuple(axis)]
     steps = spacing * len(axes) if len(spacing) == 1 else spacing or (1,) * len(axes)
     if min(f.shape[k] for k in axes) < 2:  # noqa: PLR2004
         msg = f"np.gradient takes two elements or more along an axis: got the shape {f.shape}"
@@ -154,10 +173,13 @@ def _slope(xp, f, axis, h):
 
 @named("diff")
 def _diff(xp, a, n=1, axis=-1, prepend=None, append=None):
-    edge = tuple(1 if k == axis % a.ndim else size for k, size in enumerate(a.shape))
+    if n == 0:
+        return a
+    edge = list(a.shape)
+    edge[axis_of(axis, a.ndim)] = 1
     added = {}
     for name, x in (("prepend", prepend), ("append", append)):
         if x is not None:
             x = as_array(xp, x)  # noqa: PLW2901
-            added[name] = x if x.ndim else xp.broadcast_to(x, edge)
+            added[name] = x if x.ndim else xp.broadcast_to(x, tuple(edge))
     return xp.diff(a, axis=axis, n=n, **added)

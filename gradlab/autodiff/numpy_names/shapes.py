@@ -13,6 +13,7 @@ from gradlab.autodiff.numpy_names.entering import (
     entered,
     named,
 )
+from gradlab.autodiff.structural import axis_of
 
 __all__ = ["as_tuple", "expand_dims", "pad", "split", "squeeze", "transpose"]
 
@@ -24,7 +25,7 @@ def as_tuple(x):
 @named("expand_dims")
 def expand_dims(xp, a, axis):
     a, axes = as_array(xp, a), as_tuple(axis)
-    for k in sorted(k % (a.ndim + len(axes)) for k in axes):
+    for k in sorted(axis_of(k, a.ndim + len(axes)) for k in axes):
         a = xp.expand_dims(a, axis=k)
     return a
 
@@ -111,12 +112,12 @@ def _append(xp, arr, values, axis=None):
 
 @named("array_split")
 def _array_split(xp, ary, indices_or_sections, axis=0):
-    axis %= ary.ndim
+    axis = axis_of(axis, ary.ndim)
     n, cuts = ary.shape[axis], indices_or_sections
     if isinstance(cuts, int):
         size, longer = divmod(n, cuts)
         cuts = [k * size + min(k, longer) for k in range(1, cuts)]
-    ends = [0, *(min(int(k) + n * (k < 0), n) for k in cuts), n]
+    ends = [0, *(min(max(int(k) + n * (k < 0), 0), n) for k in cuts), n]
     return [ary[at_part(axis, slice(a, max(a, b)))] for a, b in pairwise(ends)]
 
 
@@ -129,17 +130,26 @@ def split(xp, ary, indices_or_sections, axis=0):
     return _array_split(xp, ary, sections, axis)
 
 
+def _widths(given, ndim):
+    """Pairs for every axis, of one number, one pair, or a number or a pair for each axis."""
+    given = given.tolist() if hasattr(given, "tolist") else given
+    rows = as_tuple(given)
+    if not all(isinstance(row, list | tuple) for row in rows):
+        rows = (rows,)
+    widths = [as_tuple(row) * (3 - len(as_tuple(row))) for row in rows]
+    widths = widths * ndim if len(widths) == 1 else widths
+    if len(widths) != ndim or any(len(pair) != 2 or min(pair) < 0 for pair in widths):  # noqa: PLR2004
+        msg = f"`pad_width` of np.pad must be a pair from 0 on for each of {ndim} axes: got {given}"
+        raise ValueError(msg)
+    return widths
+
+
 @named("pad")
 def pad(xp, array, pad_width, mode="constant", *, constant_values=0):
     if not isinstance(constant_values, int | float | complex):
         msg = f"np.pad takes one number for `constant_values`: got {type(constant_values).__name__}"
         raise TypeError(msg)
-    widths = [as_tuple(width) for width in as_tuple(pad_width)]
-    if all(len(width) == 1 for width in widths):  # one number, or one pair for every axis
-        widths = [tuple(width[0] for width in widths)]
-    widths = [width * (3 - len(width)) for width in widths]
-    widths = widths * array.ndim if len(widths) == 1 else widths
-    sized = list(zip(widths, array.shape, strict=True))
+    sized = list(zip(_widths(pad_width, array.ndim), array.shape, strict=True))
     shape = tuple(before + n + after for (before, after), n in sized)
     out = xp.full(shape, constant_values, dtype=array.dtype, device=array.device)
     out[tuple(slice(before, before + n) for (before, _), n in sized)] = array

@@ -7,7 +7,13 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
-from gradlab.autodiff.numpy_names.elements import clip, diagonal, full_like, isclose, trace
+from gradlab.autodiff.numpy_names.elements import (
+    clip,
+    full_like,
+    isclose,
+    read_only_diagonal,
+    trace,
+)
 from gradlab.autodiff.numpy_names.entering import (
     FUNCTIONS,
     METHODS,
@@ -30,6 +36,18 @@ def _in_three(axis):
     return lambda xp, ary, indices_or_sections: split(
         xp, ary, indices_or_sections, axis=min(axis, ary.ndim - 1) if axis == 1 else axis
     )
+
+
+def _copied(arrays, copy):
+    if not copy:
+        msg = "np.meshgrid of a traced array makes copies: leave `copy=False` away"
+        raise TypeError(msg)
+    return arrays
+
+
+def _conjugate(xp, a):
+    """Of what is real, the array itself, as NumPy's method gives it."""
+    return xp.conj(a) if xp.isdtype(a.dtype, "complex floating") else a
 
 
 _SHORT: dict[str, Callable[..., Any]] = {
@@ -66,16 +84,18 @@ _SHORT: dict[str, Callable[..., Any]] = {
     "fliplr": lambda xp, m: xp.flip(m, axis=1),
     "flipud": lambda xp, m: xp.flip(m, axis=0),
     "hsplit": _in_three(1),
+    "i0": lambda xp, x: xp.special.i0(x),
     "imag": lambda xp, val: xp.imag(val),
     "iscomplexobj": lambda xp, x: xp.isdtype(x.dtype, "complex floating"),
     "isrealobj": lambda xp, x: not xp.isdtype(x.dtype, "complex floating"),
     "linalg.cross": lambda xp, x1, x2, *, axis=-1: cross(xp, x1, x2, axis),
-    "linalg.diagonal": lambda xp, x, *, offset=0: diagonal(xp, x, offset, -2, -1),
+    "linalg.diagonal": lambda xp, x, *, offset=0: read_only_diagonal(xp, x, offset, -2, -1),
     "linalg.multi_dot": lambda xp, arrays, *, out=None: reduce(lambda a, b: dot(xp, a, b), arrays),
+    "linalg.svd": lambda xp, a, full_matrices=True: xp.linalg.svd(a, full_matrices=full_matrices),
     "linalg.trace": lambda xp, x, *, offset=0, dtype=None: trace(xp, x, offset, -2, -1, dtype),
     "matrix_transpose": lambda xp, x: xp.matrix_transpose(x),
     "meshgrid": lambda xp, *xi, copy=True, sparse=False, indexing="xy": tuple(
-        xp.meshgrid(*xi, indexing=indexing)
+        xp.meshgrid(*_copied(xi, copy), indexing=indexing)
     ),
     "moveaxis": lambda xp, a, source, destination: xp.moveaxis(a, source, destination),
     "ndim": lambda xp, a: a.ndim,
@@ -96,6 +116,7 @@ _SHORT: dict[str, Callable[..., Any]] = {
         *as_arrays(xp, a, v), side=side
     ),
     "shape": lambda xp, a: a.shape,
+    "sinc": lambda xp, x: xp.special.sinc(x),
     "size": lambda xp, a, axis=None: a.size if axis is None else a.shape[axis],
     "sort": lambda xp, a, axis=-1, kind=None, order=None, *, stable=None: sort_of(xp, a, axis),
     "take_along_axis": lambda xp, arr, indices, axis=-1: (
@@ -115,6 +136,7 @@ _SHORT: dict[str, Callable[..., Any]] = {
 }
 for _name, _function in _SHORT.items():
     entered(_name, _function)
+FUNCTIONS["linalg.qr"] = lambda xp, a, mode="reduced": xp.linalg.qr(a, mode=mode)
 
 
 def _unpacked(given):
@@ -131,8 +153,8 @@ _OWN: dict[str, Callable[..., Any]] = {
         a, dtype, copy=copy
     ),
     "clip": lambda xp, a, min=None, max=None, out=None: clip(xp, a, min, max),
-    "conj": lambda xp, a: xp.conj(a),
-    "conjugate": lambda xp, a: xp.conj(a),
+    "conj": _conjugate,
+    "conjugate": _conjugate,
     "copy": lambda xp, a, order="K": xp.asarray(a, copy=True),
     "fill": lambda xp, a, value: a.__setitem__(..., value),
     "flatten": lambda xp, a, order="C": xp.asarray(flat(xp, a), copy=True),
