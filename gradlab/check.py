@@ -66,6 +66,9 @@ class CheckReport:
         return self.verdict == "passed"
 
 
+_NO_ELEMENT = CheckReport("passed", "x has no element")
+
+
 class GradientMismatchError(AssertionError):
     """A gradient is wrong; `report` says where.
 
@@ -241,13 +244,13 @@ class _Check:
             given = gradient
             if callable(gradient):
                 given = gradient(self.build([self.xp.asarray(x, copy=True) for x in self.x]))
-            parts = list(tree.items(given))
-            if [name for name, _ in parts] != self.names:
-                theirs = [name for name, _ in parts]
-                msg = f"`gradient` must be built like x, with {self.names}: it has {theirs}"
+            parts = dict(tree.items(given))  # by name: a dict may be in another order
+            if parts.keys() != set(self.names):
+                msg = f"`gradient` must be built like x, with {self.names}: it has {list(parts)}"
                 return CheckReport("failed", msg)
             leaves = []
-            for name, x, (_, part) in zip(self.names, self.x, parts, strict=True):
+            for name, x in zip(self.names, self.x, strict=True):
+                part = parts[name]
                 g = part if is_array(part) else asarray_like(part, x)
                 if why := _misfit(name, x, g, is_typed=hasattr(part, "dtype")):
                     return CheckReport("failed", why)
@@ -258,6 +261,8 @@ class _Check:
 
     def directions(self, rng: Generator, n_probes: int, *, has_order: bool) -> CheckReport:
         """Report on random directions, and on a wrong element where one of them disagrees."""
+        if not self.n:
+            return _NO_ELEMENT
         vs = [self._direction(rng) for _ in range(n_probes)]
         probes = _alike([self._probe(v, self.n) for v in vs])
         k = max(range(n_probes), key=lambda k: probes[k].excess)
@@ -278,7 +283,7 @@ class _Check:
     def elements(self) -> CheckReport:
         """Report on all elements, one at a time."""
         if not self.n:
-            return CheckReport("passed", "x has no element")
+            return _NO_ELEMENT
         probes = [self._element(i) for i in range(self.n)]
         i = max(range(self.n), key=lambda i: probes[i].excess)
         wrong = sum(probe.excess > 1 for probe in probes)

@@ -172,6 +172,20 @@ def test_a_foreign_gradient_is_judged_like_any_other():
     assert check_gradient(wave, foreign, normal(50)).passed
 
 
+def test_a_gradient_in_another_order_of_its_keys_passes():
+    x = {"a": np.ones(2), "b": np.full(3, 2.0)}
+    f = lambda p: np.sum(p["a"]) + np.sum(p["b"] ** 2)  # noqa: E731
+    assert check_gradient(f, {"b": 2 * x["b"], "a": x["a"]}, x).passed
+    report = check(f, {"b": 3 * x["b"], "a": x["a"]}, x, mode="full")
+    assert (report.verdict, report.worst[0]) == ("failed", "x['b']")
+
+
+@pytest.mark.parametrize("mode", ["directional", "full", "taylor"])
+@pytest.mark.parametrize("x", [np.zeros((0, 2)), {"a": np.zeros(0)}], ids=["array", "tree"])
+def test_an_argument_without_elements_passes(mode, x):
+    assert check_gradient(lambda x: 0.0, x, x, mode=mode).message == "x has no element"
+
+
 # Where nothing can be said --------------------------------------------------------------------
 
 
