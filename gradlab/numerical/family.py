@@ -49,9 +49,10 @@ class BlackBox:
         self.xp: Namespace = namespace(*self.leaves)
         self.f, self.build = f, tree.flatten(x)[1]
         self.run = run_arrays if vectorized else run_one_array
-        self.chunk_rows = chunk_rows(chunk_size, self.leaves)
         self.shape: tuple[int, ...] | None = None
         self.value = self([repeat(self.xp, leaf, 1) for leaf in self.leaves])
+        # Only now is it known how large a row of results is
+        self.chunk_rows = chunk_rows(chunk_size, [*self.leaves, self.value])
         self.eps = max(eps_of(self.xp, self.value.dtype), *(self.eps_at(x) for x in self.leaves))
 
     def __call__(self, points: list[Array]) -> Array:
@@ -488,7 +489,8 @@ def _reach(box: BlackBox, directions: list[Array], step: Any, power: float) -> A
     sizes = [
         xp.abs(v) if step is not None else xp.abs(v) / _scale(x) for v, x in _pairs(box, directions)
     ]
-    largest = xp.max(xp.concat([xp.reshape(size, (-1,)) for size in sizes]))
+    least = xp.zeros((1,), dtype=sizes[0].dtype, device=sizes[0].device)  # of x without elements
+    largest = xp.max(xp.concat([least, *(xp.reshape(size, (-1,)) for size in sizes)]))
     half_width = box.eps**power if step is None else step
     return half_width / xp.where(largest > 0, largest, half_width + 0 * largest)
 
