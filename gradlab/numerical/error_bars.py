@@ -286,7 +286,7 @@ def _is_smooth(
     xp: Namespace, ladder: Ladder, found: Survey, best: Choice, eps: Array
 ) -> tuple[Array, Array]:
     """Whether there is one slope, and the bar: where there are two it spans both."""
-    kink, half_gap = _has_kink(xp, ladder, found)
+    kink, half_gap = _has_kink(xp, ladder, found, best)
     endless = _diverges(xp, ladder, "forward", eps) | _diverges(xp, ladder, "backward", eps)
     endless = endless | _is_wild(xp, ladder)
     error = _SAFETY * best.error
@@ -294,16 +294,22 @@ def _is_smooth(
     return ~(kink | endless), xp.where(endless, xp.full_like(error, math.inf), error)
 
 
-def _has_kink(xp: Namespace, ladder: Ladder, found: Survey) -> tuple[Array, Array]:
-    """Whether the slopes to both sides differ down to the smallest steps, and half their gap."""
+def _has_kink(
+    xp: Namespace, ladder: Ladder, found: Survey, best: Choice
+) -> tuple[Array, Array]:
+    """Whether the slopes to both sides differ over the steps believed, and half their gap.
+
+    Smaller steps need not show it: beside a kink it is gone below the distance to that.
+    """
     above, below = found.forward, found.backward
     gap = xp.abs(above.value - below.value)
     gaps = xp.abs(ladder.slopes("forward") - ladder.slopes("backward"))
     told = (found.noise < _TOLD * gap * ladder.steps) & (ladder.steps <= above.step)
-    told = told & (ladder.steps <= below.step)
-    stays = xp.all(~told | (gaps > 0.5 * gap), axis=0)
-    count = xp.sum(xp.astype(told, xp.int64), axis=0)
-    return stays & (count >= _PLATEAU) & (gap > 2.0 * (above.error + below.error)), 0.5 * gap
+    there = told & (ladder.steps <= below.step) & (gaps > 0.5 * gap)
+    least = xp.min(xp.where(there, ladder.steps, math.inf), axis=0)
+    count = xp.sum(xp.astype(there, xp.int64), axis=0)
+    bars = above.error + below.error
+    return (count >= _PLATEAU) & (best.reach >= least) & (gap > 2.0 * bars), 0.5 * gap + bars
 
 
 def _is_wild(xp: Namespace, ladder: Ladder) -> Array:
