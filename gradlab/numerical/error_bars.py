@@ -286,30 +286,31 @@ def _is_smooth(
     xp: Namespace, ladder: Ladder, found: Survey, best: Choice, eps: Array
 ) -> tuple[Array, Array]:
     """Whether there is one slope, and the bar: where there are two it spans both."""
-    kink, half_gap = _has_kink(xp, ladder, found, best)
+    kink, between, half_gap = _sides(xp, ladder, found, best)
     endless = _diverges(xp, ladder, "forward", eps) | _diverges(xp, ladder, "backward", eps)
     endless = endless | _is_wild(xp, ladder)
     error = _SAFETY * best.error
-    error = xp.where(kink & (half_gap > error), half_gap, error)
+    error = xp.where((kink | between) & (half_gap > error), half_gap, error)
     return ~(kink | endless), xp.where(endless, xp.full_like(error, math.inf), error)
 
 
-def _has_kink(
+def _sides(
     xp: Namespace, ladder: Ladder, found: Survey, best: Choice
-) -> tuple[Array, Array]:
-    """Whether the slopes to both sides differ over the steps believed, and half their gap.
+) -> tuple[Array, Array, Array]:
+    """Whether the slopes to both sides differ, whether the one found is neither, half their gap.
 
-    Smaller steps need not show it: beside a kink it is gone below the distance to that.
+    Smaller steps than those believed need not show it: beside a kink it is gone below the
+    distance to that.
     """
     above, below = found.forward, found.backward
-    gap = xp.abs(above.value - below.value)
+    gap, bars = xp.abs(above.value - below.value), above.error + below.error
     gaps = xp.abs(ladder.slopes("forward") - ladder.slopes("backward"))
-    told = (found.noise < _TOLD * gap * ladder.steps) & (ladder.steps <= above.step)
-    there = told & (ladder.steps <= below.step) & (gaps > 0.5 * gap)
-    least = xp.min(xp.where(there, ladder.steps, math.inf), axis=0)
+    there = (found.noise < _TOLD * gap * ladder.steps) & (gaps > 0.5 * gap)
+    there = there & (ladder.steps <= larger(xp, above.step, below.step))
     count = xp.sum(xp.astype(there, xp.int64), axis=0)
-    bars = above.error + below.error
-    return (count >= _PLATEAU) & (best.reach >= least) & (gap > 2.0 * bars), 0.5 * gap + bars
+    off = [xp.abs(best.value - side.value) > side.error + best.error for side in (above, below)]
+    between = off[0] & off[1] & (gap > bars)
+    return between & (count >= _PLATEAU) & (gap > 2.0 * bars), between, 0.5 * gap + bars
 
 
 def _is_wild(xp: Namespace, ladder: Ladder) -> Array:
