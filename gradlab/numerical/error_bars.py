@@ -286,31 +286,32 @@ def _is_smooth(
     xp: Namespace, ladder: Ladder, found: Survey, best: Choice, eps: Array
 ) -> tuple[Array, Array]:
     """Whether there is one slope, and the bar: where there are two it spans both."""
-    kink, between, half_gap = _sides(xp, ladder, found, best)
+    kink, far = _disputed(xp, ladder, found, best)
     endless = _diverges(xp, ladder, "forward", eps) | _diverges(xp, ladder, "backward", eps)
     endless = endless | _is_wild(xp, ladder)
-    error = _SAFETY * best.error
-    error = xp.where((kink | between) & (half_gap > error), half_gap, error)
+    error = larger(xp, _SAFETY * best.error, far)
     return ~(kink | endless), xp.where(endless, xp.full_like(error, math.inf), error)
 
 
-def _sides(
+def _disputed(
     xp: Namespace, ladder: Ladder, found: Survey, best: Choice
-) -> tuple[Array, Array, Array]:
-    """Whether the slopes to both sides differ, whether the one found is neither, half their gap.
+) -> tuple[Array, Array]:
+    """Whether the slopes to both sides differ, and how far both are where the one found is neither.
 
     Smaller steps than those believed need not show it: beside a kink it is gone below the
     distance to that.
     """
-    above, below = found.forward, found.backward
-    gap, bars = xp.abs(above.value - below.value), above.error + below.error
+    sides = (found.forward, found.backward)
+    off = [xp.abs(best.value - side.value) for side in sides]
+    is_off = [d > side.error + best.error for d, side in zip(off, sides, strict=True)]
+    far = larger(xp, *(d + side.error for d, side in zip(off, sides, strict=True)))
+    far = xp.where(is_off[0] & is_off[1], far, 0.0)
+    gap, bars = (xp.abs(sides[0].value - sides[1].value), sides[0].error + sides[1].error)
     gaps = xp.abs(ladder.slopes("forward") - ladder.slopes("backward"))
     there = (found.noise < _TOLD * gap * ladder.steps) & (gaps > 0.5 * gap)
-    there = there & (ladder.steps <= larger(xp, above.step, below.step))
+    there = there & (ladder.steps <= larger(xp, sides[0].step, sides[1].step))
     count = xp.sum(xp.astype(there, xp.int64), axis=0)
-    off = [xp.abs(best.value - side.value) > side.error + best.error for side in (above, below)]
-    between = off[0] & off[1] & (gap > bars)
-    return between & (count >= _PLATEAU) & (gap > 2.0 * bars), between, 0.5 * gap + bars
+    return (far > 0) & (count >= _PLATEAU) & (gap > 2.0 * bars), far
 
 
 def _is_wild(xp: Namespace, ladder: Ladder) -> Array:
