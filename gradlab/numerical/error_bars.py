@@ -252,7 +252,7 @@ def _measure(
     value, again = (xp.astype(v, dtype, copy=False) for v in (value, again))
     survey = sample(evaluate, x, survey_steps(x), value)
     eps = _rounding(xp, survey, eps_of(xp, precision))
-    found = best_of_survey(survey, eps)
+    found = best_of_survey(survey, eps, xp.abs(x))
     zoom = sample(evaluate, x, zoom_steps(found.best.reach, survey.steps[0, :]), value)
     best = best_of_zoom(zoom, found.best, eps, xp.abs(x))
     smooth, error = _is_smooth(xp, survey, found, best, eps)
@@ -263,6 +263,7 @@ def _measure(
     for where, code in (
         (_has_plateau(xp, survey, found.levels, best), Status.AMBIGUOUS),
         (_has_noise_beyond(xp, survey, found.levels, best, eps), Status.AMBIGUOUS),
+        (found.is_doubtful, Status.AMBIGUOUS),
         (~smooth, Status.NONSMOOTH),
         (xp.isnan(best.value), Status.NONFINITE),
         (differ, Status.NONDETERMINISTIC),
