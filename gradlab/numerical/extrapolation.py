@@ -108,9 +108,11 @@ def best_of_survey(ladder: Ladder, eps: Array, size: Array) -> Survey:
         pair[0].where(own, pair[1]) for own, pair in zip(is_own, pairs, strict=True)
     )
     seen = xp.where(large.noise > _BEYOND_ROUNDING * rounding[-1, :], large.noise, 0.0)
-    share = xp.where(_differ(xp, large, small), _DOUBTFUL, _WAVE)
-    is_wave = ~is_own[0] & (seen > share * _change_within(xp, ladder, large.reach))
-    return Survey(best, forward, backward, levels, noise, is_wave | (tread[-1, :] > 0))
+    change = _change_within(xp, ladder, large.reach)
+    is_wave = (seen > _WAVE * change) | (_differ(xp, large, small) & (seen > _DOUBTFUL * change))
+    return Survey(
+        best, forward, backward, levels, noise, (is_wave & ~is_own[0]) | (tread[-1, :] > 0)
+    )
 
 
 def _tread(xp: Namespace, ladder: Ladder, rounding: Array, size: Array) -> Array:
