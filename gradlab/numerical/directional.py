@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from gradlab.backend import Array, Namespace, namespace, nonfinite_expected, to_numpy
@@ -204,9 +205,7 @@ def _judge(values: list[float], steps: list[float], ratio: int, eps: float) -> L
         value, error = best.value, best.error
         finer = list(zip(steps, slopes, sizes, strict=True))[best.level + 1 :]
         gap = max(_gap(limits, best, eps, max(sizes)), _contradiction(best, finer, eps))
-        # A value moves the bend by four times what it moves the slope by, in the sum of two levels
-        rough = [4 * n * (ratio + 1 / ratio) / (ratio - 1) for n in noise]
-        jump = min(_extrapolate(steps, bends, rough, ratio, first=1), key=lambda one: one.error)
+        jump = _jump(steps, bends, noise, ratio)
         kink = jump.value if abs(jump.value) > jump.error else 0.0
         error = _SAFETY * error + gap
         error += abs(kink) / 2 + jump.error if kink else 0.0
@@ -266,6 +265,15 @@ def _extrapolate(
             by_scatter = error + _MARGIN * scatter / steps[k]
             found.append(_Limit(value, error + unexplained, by_scatter, scatter, k))
     return found
+
+
+def _jump(steps: list[float], bends: list[float], noise: list[float], ratio: int) -> _Limit:
+    """Right slope less left slope as t goes to 0: what of the bends is not in proportion to t."""
+    finer = pairwise(bends)
+    jumps = [(ratio * bend - coarser) / (ratio - 1) for coarser, bend in finer]
+    # A value moves a bend by up to four times what it moves a slope by
+    rough = [4 * n * (ratio + 1 / ratio) / (ratio - 1) for n in noise[1:]]
+    return min(_extrapolate(steps[1:], jumps, rough, ratio, first=3), key=lambda one: one.error)
 
 
 def _gap(limits: list[_Limit], best: _Limit, eps: float, size: float) -> float:
