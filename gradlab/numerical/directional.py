@@ -71,6 +71,11 @@ class Ladder:
     error: float
     swing: float
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether f is bit-identical along the whole line."""
+        return bool(self.steps) and not (any(self.slopes) or any(self.bends) or self.spread)
+
     def remainder_order(self, slope: float) -> float:
         """Order in t of ``f(x + t v) - f(x) - t * slope``, 2 where the slope is right.
 
