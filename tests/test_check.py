@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import gradient_checks
 import numpy as np
@@ -465,3 +466,19 @@ def test_the_trial_in_small_has_no_false_alarm_and_misses_nothing():
     assert sum(n for outcome, n in outcomes.items() if outcome.startswith("correct")) == 60
     assert outcomes["correct: passed"] >= 50
     assert outcomes["corrupted, visible: failed"] >= 40
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "code"),
+    [
+        ({"correct: passed": 9, "corrupted, visible: failed": 1000}, 0),
+        ({"correct: failed": 1, "corrupted, visible: failed": 1000}, 1),
+        ({"corrupted, visible: failed": 990, "corrupted, visible: passed": 10}, 1),
+    ],
+    ids=["right", "false alarm", "missed"],
+)
+def test_the_trial_fails_on_a_false_alarm_and_on_misses(monkeypatch, capsys, verdicts, code):
+    monkeypatch.setattr(gradient_checks, "trial", lambda *_: (Counter(verdicts), []))
+    monkeypatch.setattr("sys.argv", ["gradient_checks.py"])
+    assert gradient_checks.main() == code
+    assert "caught" in capsys.readouterr().out

@@ -40,6 +40,7 @@ _POOLED = (6, 7, 8)  # of them, whose last changes tell of noise
 _OF_SEEN, _OF_SPREAD, _OF_ROUNDING, _OF_TRUNCATION = 1.5, 0.5, 1.0, 2.0
 _FAR, _NO_MORE = 4.0, 8.0  # steps in units of |x| from which f may be calmer than the survey saw
 _CHANCE = 0.05  # of the change before, by which the last may be too small by chance
+_ALIKE = 3.0  # times the least bar, up to which others take part in the mean
 _FASTEST, _SLOWEST = 0.1, 0.9  # ratio by which changes from order to order may be taken to shrink
 
 
@@ -253,6 +254,7 @@ def _best_of_stencils(ladder: Ladder, best: Choice, eps: Array, size: Array, kin
     values, rounding = _apply(xp, ladder, eps, kind)
     changes = finite_or(xp, xp.abs(values[1:, :] - values[:-1, :]), math.inf)
     spread = xp.zeros_like(unit)
+    tried: list[tuple[Array, Array]] = []
     for number, q in enumerate(_OCTAVES):
         rows = {m: number * _MULTIPLES + m - 1 for m in range(1, _MULTIPLES + 1)}
         pooled = [changes[rows[m] - 1, :] / differences[rows[m]] for m in _POOLED]
@@ -273,8 +275,21 @@ def _best_of_stencils(ladder: Ladder, best: Choice, eps: Array, size: Array, kin
             step = unit * 2.0**q
             choice = Choice(values[r, :], error, step, m * step, best.noise)
             best = best.where((error < best.error) & agrees, choice)
+            tried.append((values[r, :], error))
         spread = larger(xp, own, spread)
-    return best
+    return _mean(xp, best, tried)
+
+
+def _mean(xp: Namespace, best: Choice, tried: list[tuple[Array, Array]]) -> Choice:
+    """The best with its value the mean, by their bars, of all that are about as good and agree."""
+    values, errors = (xp.stack(column) for column in zip(*tried, strict=True))
+    alike = (errors <= _ALIKE * best.error) & (xp.abs(values - best.value) <= best.error)
+    alike = alike & (errors > 0)
+    weights = xp.where(alike, best.error / xp.where(alike, errors, 1.0), 0.0) ** 2
+    off = xp.where(weights > 0, values - best.value, 0.0)
+    total = xp.sum(weights, axis=0)
+    mean = best.value + xp.sum(weights * off, axis=0) / xp.where(total > 0, total, 1.0)
+    return Choice(mean, best.error, best.step, best.reach, best.noise)
 
 
 def _apply(xp: Namespace, ladder: Ladder, eps: Array, kind: Kind) -> tuple[Array, Array]:
