@@ -37,8 +37,8 @@ class CheckReport:
     Attributes
     ----------
     verdict : {"passed", "failed", "inconclusive"}
-        Inconclusive where the error bar is wider than what an element of ordinary size, wrong by
-        half, would change.
+        Inconclusive where the error bar is wider than what an element of ordinary size (of its
+        leaf), wrong by half, would change.
     message : str
         Why.
     max_abs_err, error_bar : float
@@ -116,7 +116,8 @@ def check_gradient(
         be 2 (or more, where the curvature is 0), and is 1 for a wrong gradient.
     n_probes : int
         Random directions. Every element moves in each, by 9/16 to 16/16 of the mean absolute
-        value of its leaf (of 1, where that is 0), up or down.
+        value of its leaf (of 1, where that is 0), up or down. A leaf whose part in these would be
+        lost in the error bar is moved alone, once or twice.
     seed : int, Generator or None
         Of the directions; they are the same on every backend.
     raise_on_failure : bool

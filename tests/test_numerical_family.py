@@ -84,6 +84,7 @@ def test_products_are_those_with_the_jacobian(backend, x):
     vectorized = lambda x: (linear(x.mT)).mT if x.ndim > 1 else linear(x)  # noqa: E731
     near(numerical.vjp(vectorized, x, u, vectorized=True), [2.0, -1.0] @ A, backend)
     near(numerical.jvp(linear, x, 0 * v), [0.0, 0.0], backend)
+    near(numerical.jvp(vectorized, x, v, vectorized=True), A @ host, backend)
 
 
 def test_products_of_trees(backend):

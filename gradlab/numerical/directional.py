@@ -140,10 +140,13 @@ def climb(
     The last keeps a coarse level from speaking for what it is too coarse to see. The smallest
     error is believed. Round-off is eps of the coarsest precision in sight (of x, of f's dtype, of
     f's values) times f; plus the scatter of the finest levels; plus the difference of two calls at
-    x. Two things widen the bar: where f has different slopes to the right and to the left, half of
-    what is between them, as what is inside is a subgradient; and where the coarse steps are just
-    as sure of another slope, and what parts them is below ``eps**(1/3)`` of f, their distance: it
-    may be round-off that looks smooth from near by, as in ``(1 - cos(x)) / x**2``.
+    x; plus, where the finest levels are flat between steps up and down, the height of these. Three
+    things widen the bar. Where f has different slopes to the right and to the left, at x or nearer
+    than noise lets steps be, half of what is between them, as what is inside is a subgradient:
+    what of the bends does not shrink with t is extrapolated as the slopes are. Where coarse steps
+    are just as sure of another slope, and what parts them may be round-off that looks smooth from
+    near by, as in ``(1 - cos(x)) / x**2``, or a part in single precision, their distance. Where
+    finer levels agree on another slope too well to be noise, twice the distance to that.
 
     References
     ----------
