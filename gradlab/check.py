@@ -25,6 +25,8 @@ Mode = Literal["directional", "full", "taylor"]
 Verdict = Literal["passed", "failed", "inconclusive"]
 
 _ROUNDING = 8  # eps of its terms that a correct gradient along a direction may be off by
+_FAR = (0.0, 2.0**10, 2.0**20, 2.0**30)  # steps, of the size of x, and none
+_LEAF_PROBES = 2  # random directions of one leaf alone
 _LEAST_ORDER = 1.5  # the remainder of a right gradient has order 2 or more, of a wrong one 1
 
 
@@ -35,8 +37,8 @@ class CheckReport:
     Attributes
     ----------
     verdict : {"passed", "failed", "inconclusive"}
-        Inconclusive where the error bar is wider than what an element of ordinary size, wrong by
-        half, would change.
+        Inconclusive where the error bar is wider than what an element of ordinary size (of its
+        leaf), wrong by half, would change.
     message : str
         Why.
     max_abs_err, error_bar : float
@@ -64,6 +66,9 @@ class CheckReport:
     def passed(self) -> bool:
         """Whether the verdict is "passed"."""
         return self.verdict == "passed"
+
+
+_NO_ELEMENT = CheckReport("passed", "x has no element")
 
 
 class GradientMismatchError(AssertionError):
@@ -111,7 +116,8 @@ def check_gradient(
         be 2 (or more, where the curvature is 0), and is 1 for a wrong gradient.
     n_probes : int
         Random directions. Every element moves in each, by 9/16 to 16/16 of the mean absolute
-        value of its leaf (of 1, where that is 0), up or down.
+        value of its leaf (of 1, where that is 0), up or down. A leaf whose part in these would be
+        lost in the error bar is moved alone, once or twice.
     seed : int, Generator or None
         Of the directions; they are the same on every backend.
     raise_on_failure : bool
@@ -241,13 +247,13 @@ class _Check:
             given = gradient
             if callable(gradient):
                 given = gradient(self.build([self.xp.asarray(x, copy=True) for x in self.x]))
-            parts = list(tree.items(given))
-            if [name for name, _ in parts] != self.names:
-                theirs = [name for name, _ in parts]
-                msg = f"`gradient` must be built like x, with {self.names}: it has {theirs}"
+            parts = dict(tree.items(given))  # by name: a dict may be in another order
+            if parts.keys() != set(self.names):
+                msg = f"`gradient` must be built like x, with {self.names}: it has {list(parts)}"
                 return CheckReport("failed", msg)
             leaves = []
-            for name, x, (_, part) in zip(self.names, self.x, parts, strict=True):
+            for name, x in zip(self.names, self.x, strict=True):
+                part = parts[name]
                 g = part if is_array(part) else asarray_like(part, x)
                 if why := _misfit(name, x, g, is_typed=hasattr(part, "dtype")):
                     return CheckReport("failed", why)
@@ -258,6 +264,8 @@ class _Check:
 
     def directions(self, rng: Generator, n_probes: int, *, has_order: bool) -> CheckReport:
         """Report on random directions, and on a wrong element where one of them disagrees."""
+        if not self.n:
+            return _NO_ELEMENT
         vs = [self._direction(rng) for _ in range(n_probes)]
         probes = _alike([self._probe(v, self.n) for v in vs])
         k = max(range(n_probes), key=lambda k: probes[k].excess)
@@ -272,13 +280,48 @@ class _Check:
         if order is not None and order < _LEAST_ORDER:
             why = f"the remainder has order {order:.2f}, not 2, though no slope disagrees"
             return probes[k].report("inconclusive", why, observed_order=order)
+        if hidden := self._leaf_by_leaf(vs, probes[k].error_bar):
+            return replace(hidden, observed_order=order)
         msg = f"agrees along {n_probes} random directions: {probes[k].compared()}"
         return probes[k].report("passed", msg, observed_order=order)
+
+    def _leaf_by_leaf(self, vs: list[list[Array]], bar: float) -> CheckReport | None:
+        """Report on a leaf that is wrong, or hidden, where other leaves have drowned it."""
+        if sum(size > 0 for size in self.sizes) == 1:
+            return None
+        leaves = zip(self.names, self.starts, self.sizes, self.ordinaries, strict=True)
+        for name, start, size, ordinary in leaves:
+            if not size or ordinary * math.sqrt(size) >= 2 * bar:
+                continue
+            for v in vs[:_LEAF_PROBES]:
+                alone = self._masked(v, start, start + size)
+                probe = self._probe(alone, size, ordinary)
+                if probe.excess > 1:
+                    return self._locate(alone, f"a random direction of `{name}` alone", probe)
+                if not self._is_hidden(probe, alone):
+                    break
+            else:
+                why = f"`{name}` alone: {probe.why_blurred()}"
+                return probe.report("inconclusive", why)
+        return None
+
+    def _is_hidden(self, probe: _Probe, v: list[Array]) -> bool:
+        """Whether what moves along `v`, not all of x, may be wrong unseen: unless f ignores it."""
+        if not probe.is_blurred:
+            return False
+        return not (probe.ladder.is_constant and self.ordinary > 0 and self._ignores(v))
+
+    def _ignores(self, v: list[Array]) -> bool:
+        """Whether f is bit-identical, too, where `v` leads far away."""
+        lines = list(zip(self.x, v, strict=True))
+        with nonfinite_expected():
+            here, *there = (self.f(self.build([x + t * d for x, d in lines])) for t in _FAR)
+            return all(bool(value == here) for value in there)
 
     def elements(self) -> CheckReport:
         """Report on all elements, one at a time."""
         if not self.n:
-            return CheckReport("passed", "x has no element")
+            return _NO_ELEMENT
         probes = [self._element(i) for i in range(self.n)]
         i = max(range(self.n), key=lambda i: probes[i].excess)
         wrong = sum(probe.excess > 1 for probe in probes)
@@ -286,7 +329,7 @@ class _Check:
             why = f"{wrong} of {self.n} elements are wrong; {self._named(i)}: "
             return self._report(i, probes[i], "failed", why + probes[i].compared())
         for j, probe in enumerate(probes):
-            if probe.is_blurred:
+            if self._is_hidden(probe, self._masked(self.ones, j, j + 1)):
                 why = f"{self._named(j)}: {probe.why_blurred()}"
                 return self._report(j, probe, "inconclusive", why)
         why = f"agrees in each of {self.n} elements; {self._named(i)}: {probes[i].compared()}"
@@ -353,10 +396,12 @@ class _Check:
         return masked
 
     def _element(self, i: int) -> _Probe:
-        return self._probe(self._masked(self.ones, i, i + 1), 1).per(self.scales[self._leaf(i)])
+        leaf = self._leaf(i)
+        alone = self._masked(self.ones, i, i + 1)
+        return self._probe(alone, 1, self.ordinaries[leaf]).per(self.scales[leaf])
 
-    def _probe(self, v: list[Array], n: int) -> _Probe:
-        """Compare along `v`, in which `n` elements move."""
+    def _probe(self, v: list[Array], n: int, ordinary: float | None = None) -> _Probe:
+        """Compare along `v`, in which `n` elements move, of whose size one is known already."""
         ladder = climb(self.f, self.build, self.x, v)
         given, size = max(
             (self._along(leaves, v) for leaves in self.answers),
@@ -364,25 +409,40 @@ class _Check:
         )
         eps = max(float(self.xp.finfo(x.dtype).eps) for x in self.x)
         bar = ladder.error + _ROUNDING * eps * size
-        ordinary = max(self.ordinary, abs(ladder.value) / math.sqrt(n), ladder.swing / n)
+        known = self.ordinary if ordinary is None else ordinary
+        ordinary = max(known, abs(ladder.value) / math.sqrt(n), ladder.swing / n)
         return _Probe(given, ladder.value, bar, ordinary, ladder)
 
     def _along(self, leaves: list[Array], v: list[Array]) -> tuple[float, float]:
         """Sum of gradient times direction, and of its absolute terms."""
+        along, size = (math.fsum(column) for column in zip(*self._sums(leaves, v), strict=True))
+        return along, size
+
+    def _sums(self, leaves: list[Array], v: list[Array]) -> list[list[float]]:
+        """The same, of each leaf."""
         xp = self.xp
         with nonfinite_expected():
             terms = [
                 xp.where(d != 0, g * d, xp.zeros_like(d)) for g, d in zip(leaves, v, strict=True)
             ]
             sums = [xp.stack([xp.sum(term), xp.sum(xp.abs(term))]) for term in terms]
-        along, size = (math.fsum(column) for column in zip(*map(_numbers, sums), strict=True))
-        return along, size
+        return [_numbers(column) for column in sums]
+
+    @cached_property
+    def ordinaries(self) -> list[float]:
+        """What an element of each leaf contributes along its own scale, on average."""
+        return [
+            total / max(1, size)
+            for (_, total), size in zip(
+                self._sums(self.answers[0], self.ones), self.sizes, strict=True
+            )
+        ]
 
     @cached_property
     def ordinary(self) -> float:
-        """What an element contributes along its own scale, on average."""
-        _, size = self._along(self.answers[0], self.ones)
-        return size / max(1, self.n)
+        """The same, of all elements."""
+        sums = zip(self.ordinaries, self.sizes, strict=True)
+        return math.fsum(one * size for one, size in sums) / max(1, self.n)
 
     def _leaf(self, i: int) -> int:
         return bisect_right(self.starts, i) - 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import gradient_checks
 import numpy as np
@@ -50,6 +51,46 @@ def test_one_element_of_3000_wrong_by_half_is_caught_and_named_with_both_values(
     assert report.numerical == pytest.approx(wave_slope(x)[17, 42], rel=1e-6)
     assert report.max_abs_err == pytest.approx(abs(report.given - report.numerical))
     assert abs(report.numerical - wave_slope(x)[17, 42]) <= report.error_bar < 1e-6
+
+
+def two_leaves(dtype, weight):
+    x = {"W": normal(100, dtype).reshape(10, 10), "b": normal(10, dtype)}
+    c = np.asarray(weight, dtype)
+
+    def gradient(p, of_b):
+        return {"W": 2 * p["W"], "b": of_b * c * p["b"]}
+
+    return lambda p: np.sum(p["W"] ** 2) + c * np.sum(p["b"] ** 2), gradient, x
+
+
+EITHER = pytest.mark.parametrize("mode", ["directional", "full"])
+
+
+@EITHER
+@pytest.mark.parametrize(("dtype", "weight"), [("float32", 1e-2), ("float64", 1e-10)])
+def test_a_zero_gradient_of_a_leaf_that_another_drowns_is_caught(dtype, weight, mode):
+    f, gradient, x = two_leaves(dtype, weight)
+    report = check(f, lambda p: gradient(p, 0), x, mode=mode)
+    assert (report.verdict, report.worst[0]) == ("failed", "x['b']")
+    assert check(f, lambda p: gradient(p, 2), x).passed
+
+
+@EITHER
+@pytest.mark.parametrize(
+    ("dtype", "weight"), [("float32", 1e-5), ("float32", 1e-9), ("float64", 1e-14)]
+)
+def test_a_leaf_that_round_off_hides_is_named(dtype, weight, mode):
+    f, gradient, x = two_leaves(dtype, weight)
+    report = check(f, lambda p: gradient(p, 0), x, mode=mode)
+    assert report.verdict == "inconclusive"
+    assert report.message.startswith("`x['b']")
+
+
+@EITHER
+def test_a_leaf_that_f_ignores_hides_nothing(mode):
+    x = {"W": normal(20), "unused": normal(5)}
+    slope = lambda p: {"W": 2 * p["W"], "unused": 0 * p["unused"]}  # noqa: E731
+    assert check(lambda p: np.sum(p["W"] ** 2), slope, x, mode=mode).passed
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -172,6 +213,20 @@ def test_a_foreign_gradient_is_judged_like_any_other():
     assert check_gradient(wave, foreign, normal(50)).passed
 
 
+def test_a_gradient_in_another_order_of_its_keys_passes():
+    x = {"a": np.ones(2), "b": np.full(3, 2.0)}
+    f = lambda p: np.sum(p["a"]) + np.sum(p["b"] ** 2)  # noqa: E731
+    assert check_gradient(f, {"b": 2 * x["b"], "a": x["a"]}, x).passed
+    report = check(f, {"b": 3 * x["b"], "a": x["a"]}, x, mode="full")
+    assert (report.verdict, report.worst[0]) == ("failed", "x['b']")
+
+
+@pytest.mark.parametrize("mode", ["directional", "full", "taylor"])
+@pytest.mark.parametrize("x", [np.zeros((0, 2)), {"a": np.zeros(0)}], ids=["array", "tree"])
+def test_an_argument_without_elements_passes(mode, x):
+    assert check_gradient(lambda x: 0.0, x, x, mode=mode).message == "x has no element"
+
+
 # Where nothing can be said --------------------------------------------------------------------
 
 
@@ -205,6 +260,57 @@ def test_what_differences_cannot_tell_is_inconclusive_and_says_why(f, gradient, 
     report = check(f, gradient, x)
     assert report.verdict == "inconclusive"
     assert why in report.message
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.1, 0.01])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_kink_beside_x_never_makes_a_correct_gradient_wrong(dtype, weight):
+    rng = np.random.default_rng(6)
+    w, x = np.asarray(weight, dtype), np.ones(30, dtype)
+    least = -7 if dtype == "float32" else -15
+    verdicts = []
+    for _ in range(25):
+        d = np.asarray(10.0 ** rng.uniform(least, -1) * rng.choice([-1, 1]), dtype)
+        f = lambda x, d=d: np.sum(x * x) + w * np.maximum(x[0] - 1 - d, 0 * d)  # noqa: E731
+        g = 2 * x
+        g[0] += w * (x[0] - 1 - d > 0)
+        verdicts.append(check(f, g, x, n_probes=4).verdict)
+    assert "failed" not in verdicts
+    assert verdicts.count("passed") >= 15
+
+
+COARSE = {
+    "a wave beyond all steps but the finest": (np.sin, np.cos, 1.3e12, 0),
+    "a fast wave": (lambda x: np.sin(1e12 * x), lambda x: 1e12 * np.cos(1e12 * x), 1.1, 0),
+    "a small fast wave": (
+        lambda x: np.sum(x**2 + 1e-3 * np.sin(1e12 * x)),
+        lambda x: 2 * x + 1e9 * np.cos(1e12 * x),
+        np.ones(20),
+        0.1,
+    ),
+    "single precision, scaled": (
+        lambda x: 3.3 * float(np.sum(np.tanh(x.astype("float32")))),
+        lambda x: 3.3 * (1 - np.tanh(x) ** 2),
+        np.ones(5),
+        0.3,
+    ),
+    "single precision in part": (
+        lambda x: float(np.sum(np.sin(x.astype("float32")))) + np.sum(x),
+        lambda x: np.cos(x) + 1,
+        np.ones(20),
+        0.3,
+    ),
+    "few decimals": (lambda x: np.round(np.sum(x**2), 6), lambda x: 2 * x, np.ones(20), 0.3),
+}
+
+
+@pytest.mark.parametrize("what", COARSE)
+def test_a_correct_gradient_that_steps_are_too_coarse_for_is_never_wrong(what):
+    f, slope, x, width = COARSE[what]
+    for seed in range(12):
+        spread = np.random.default_rng(seed).normal(size=np.shape(x))
+        at = x + width * spread if width else x * (1 + 0.1 * float(spread))
+        assert check(f, slope, at, seed=seed, n_probes=4).verdict != "failed"
 
 
 def test_a_slope_outside_of_those_at_a_kink_is_wrong():
@@ -360,3 +466,19 @@ def test_the_trial_in_small_has_no_false_alarm_and_misses_nothing():
     assert sum(n for outcome, n in outcomes.items() if outcome.startswith("correct")) == 60
     assert outcomes["correct: passed"] >= 50
     assert outcomes["corrupted, visible: failed"] >= 40
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "code"),
+    [
+        ({"correct: passed": 9, "corrupted, visible: failed": 1000}, 0),
+        ({"correct: failed": 1, "corrupted, visible: failed": 1000}, 1),
+        ({"corrupted, visible: failed": 990, "corrupted, visible: passed": 10}, 1),
+    ],
+    ids=["right", "false alarm", "missed"],
+)
+def test_the_trial_fails_on_a_false_alarm_and_on_misses(monkeypatch, capsys, verdicts, code):
+    monkeypatch.setattr(gradient_checks, "trial", lambda *_: (Counter(verdicts), []))
+    monkeypatch.setattr("sys.argv", ["gradient_checks.py"])
+    assert gradient_checks.main() == code
+    assert "caught" in capsys.readouterr().out

@@ -127,6 +127,58 @@ def test_one_sample_zeros_and_saturation(assert_close):
     assert_near(network.numerical_gradient(X, LABELS), exact, 1e-6)
 
 
+@pytest.mark.parametrize(
+    ("activation", "dtype"), [(nn.Sigmoid(), "float64"), (nn.Tanh(), "float32")]
+)
+def test_a_step_across_zero_of_a_saturated_unit_is_the_plain_loop_s(activation, dtype):
+    network = nn.Network([nn.Dense(1), activation, nn.Dense(2)], 1, seed=0, dtype=dtype)
+    network.params["W1"] = np.asarray([[1.0]], dtype=dtype)
+    x, t = np.asarray([[800.0]], dtype=dtype), [0]
+    got = network.numerical_gradient(x, t, step=2.0)
+    assert abs(got["W1"][0, 0]) > 1e-5
+    assert_near(got, plain(network, x, t, 2.0), 1e-12 if dtype == "float64" else 1e-6)
+
+
+def test_a_kink_with_the_same_effect_to_both_sides_is_not_missed():
+    layers = [layer for _ in range(3) for layer in (nn.Dense(1), nn.ReLU())]
+    layers[2] = nn.Dense(2)
+    network = nn.Network([*layers, nn.Dense(1)], 2, loss="mean_squared_error", seed=0)
+    values = {
+        "W1": [[1.0], [0.0]],
+        "b1": [0.0],
+        "W2": [[1.0, -1.0]],
+        "b2": [-1.0, 1.0],
+        "W3": [[-1.0], [-2.0]],
+        "b3": [0.05],
+        "W4": [[1.0]],
+        "b4": [0.0],
+    }
+    network.params.update({name: np.asarray(value) for name, value in values.items()})
+    x, t = [[1.0, 0.02]], [[1.0]]
+    got = network.numerical_gradient(x, t, step=0.3)
+    expected = plain(network, x, t, 0.3)
+    assert abs(expected["W1"][1, 0]) > 0.01
+    assert_near(got, expected, 1e-12)
+
+
+@pytest.mark.parametrize(("dtype", "scale"), [("float32", 1e13), ("float64", 1e105)])
+def test_inputs_of_any_scale_give_finite_slopes(dtype, scale):
+    network = gl.TwoLayerNetwork(4, 3, 2, seed=0, dtype=dtype)
+    x = np.eye(4)[:2].astype(dtype)
+    expected = network.numerical_gradient(x, [0, 1], step=1e-4)["W1"]
+    network.params["W1"] = (network.params["W1"] / scale).astype(dtype)
+    step = {k: 1e-4 / (scale if k == "W1" else 1) + 0 * v for k, v in network.params.items()}
+    got = network.numerical_gradient((x * scale).astype(dtype), [0, 1], step=step)["W1"]
+    np.testing.assert_allclose(got / scale, expected, rtol=1e-2 if dtype == "float32" else 1e-9)
+
+
+def test_a_step_whose_cube_underflows_gives_the_derivative():
+    network = gl.TwoLayerNetwork(4, 3, 2, seed=0)
+    network.params.update({k: 0 * v for k, v in network.params.items()})
+    got = network.numerical_gradient(np.ones((2, 4)), [0, 0], step=1e-110)
+    assert_near(got, network.gradient(np.ones((2, 4)), [0, 0]), 1e-13)
+
+
 def test_not_a_number_stays_one():
     network = make(nn.Sigmoid())
     x = X.copy()
@@ -166,6 +218,19 @@ def test_changes_of_layers_lose_nothing_to_rounding(activation, a, exponent, sig
     np.testing.assert_allclose(
         got, float(truth), rtol=1e-13, atol=float(abs(values(wide)) * eps * (4 + abs(a) + abs(u)))
     )
+
+
+@settings(max_examples=60)
+@given(st.floats(-600, 600), st.floats(-12, 3.2), st.sampled_from([-1.0, 1.0]))
+def test_changes_of_a_saturated_sigmoid_are_right_in_both_tails(a, exponent, sign):
+    """By expm1 of long doubles: s(b) - s(a) = s(b) s(-a) (1 - exp(a - b))."""
+    u = sign * 10.0**exponent
+    low, high = sorted((np.longdouble(a), np.longdouble(a) + np.longdouble(u)))
+    s = lambda v: 1 / (1 + np.exp(-v))  # noqa: E731
+    truth = np.sign(u) * s(high) * s(-low) * -np.expm1(-abs(np.longdouble(u)))
+    x = np.asarray(a)
+    got = nn.Sigmoid.change(np, x, nn.Sigmoid.value(np, x), np.asarray(u))
+    np.testing.assert_allclose(got, float(truth), rtol=4e-15, atol=1e-300)
 
 
 def test_numerical_training_is_exact_training():

@@ -84,6 +84,7 @@ def test_products_are_those_with_the_jacobian(backend, x):
     vectorized = lambda x: (linear(x.mT)).mT if x.ndim > 1 else linear(x)  # noqa: E731
     near(numerical.vjp(vectorized, x, u, vectorized=True), [2.0, -1.0] @ A, backend)
     near(numerical.jvp(linear, x, 0 * v), [0.0, 0.0], backend)
+    near(numerical.jvp(vectorized, x, v, vectorized=True), A @ host, backend)
 
 
 def test_products_of_trees(backend):
@@ -159,6 +160,19 @@ def test_what_a_jacobian_holds_beside_its_result_is_bounded():
     np.testing.assert_allclose(np.diag(got), np.cos(x), atol=1e-9)
 
 
+def test_what_a_jacobian_of_many_outputs_holds_beside_its_result_is_bounded():
+    outputs, x = 100_000, np.linspace(0, 1, 40)
+    f = lambda x: np.tile(x, outputs // 40)  # noqa: E731
+    tracemalloc.start()
+    try:
+        got = numerical.jacobian(f, x)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert got.shape == (outputs, 40)
+    assert peak - got.nbytes < 64e6
+
+
 def test_how_often_f_is_called():
     x = np.ones(4)
 
@@ -231,6 +245,8 @@ def test_an_argument_without_elements_has_derivatives_without_elements():
     x, total = np.zeros((0, 2)), lambda x: np.sum(x)
     assert numerical.jacobian(np.sin, x).shape == (0, 2, 0, 2)
     assert numerical.hessian(total, x).shape == (0, 2, 0, 2)
+    assert numerical.hvp(total, x, x).shape == (0, 2)
+    np.testing.assert_array_equal(numerical.jvp(lambda x: np.ones(3), x, x), np.zeros(3))
     for method in ("spsa", "gaussian", "sphere", "coordinate"):
         options = {"method": method, "n_samples": 3, "seed": 0}
         assert numerical.estimate_gradient(total, x, **options).shape == (0, 2)

@@ -235,3 +235,19 @@ def test_a_row_of_the_whole_chunk_never_exceeds_its_size(vectorized):
     gradient(f, np.ones(7), vectorized=vectorized, chunk_size=3)
     assert max(sizes) <= 3
     assert sum(sizes) == 2 * 7 + 1
+
+
+def test_steps_and_bounds_go_to_their_leaves_by_name():
+    x = {"a": np.ones(2), "b": np.asarray(2.0)}
+    seen = []
+
+    def f(p):
+        seen.append((p["a"].copy(), p["b"].copy()))
+        return np.sum(p["a"]) * p["b"]
+
+    step = {"b": np.asarray(0.5), "a": np.full(2, 0.25)}
+    bounds = ({"b": 1.0, "a": 0.5}, {"b": 3.0, "a": 2.0})
+    got = gl.numerical.gradient(f, x, step=step, bounds=bounds)
+    assert {abs(float(b) - 2.0) for _, b in seen} == {0.0, 0.5}
+    assert {float(np.max(np.abs(a - 1.0))) for a, _ in seen} == {0.0, 0.25}
+    np.testing.assert_allclose(got["a"], 2.0)

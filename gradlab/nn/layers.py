@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from gradlab.backend import Array, Namespace
+from gradlab.backend import Array, Namespace, overflow_expected
 from gradlab.nn import functions
 
 __all__ = ["KINDS", "Activation", "Dense", "Layer", "ReLU", "Sigmoid", "Tanh"]
@@ -42,10 +42,13 @@ class Sigmoid:
 
     @staticmethod
     def change(xp: Namespace, a: Array, y: Array, u: Array) -> Array:
-        other, size = functions.sigmoid_of(xp, -a), xp.abs(u)  # 1 - y, where y is nearly 1
-        near, far = xp.where(u > 0, y, other), xp.where(u > 0, other, y)
-        change = y * other * -xp.expm1(-size) / (near + far * xp.exp(-size))
-        return xp.sign(u) * change
+        is_up, b = u > 0, a + u
+        other = functions.sigmoid_of(xp, -a)  # 1 - y, where y is nearly 1
+        # The tails are exp(-c): what rounding has taken from a + u is a share of them
+        lost, b = (xp.where(is_up, part, -part) for part in ((a - b) + u, b))
+        with overflow_expected():
+            tail = 1 / (1 + xp.exp(-b) * (1 - lost))
+        return xp.sign(u) * xp.where(is_up, other, y) * tail * -xp.expm1(-xp.abs(u))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ i is. So the central difference in the weight is, exactly,
 
 Changes are carried on by formulas that lose nothing to rounding, from the unit through the rest of
 the network (`change` of layers and losses): nothing is computed twice and subtracted. For each
-sample and unit the odd part of phi is computed at three arguments as far out as any input goes.
-An odd polynomial of degree 3 through two of them that agrees with the third to rounding *is* the
-function to rounding, and the sum over n is two matrix products. Where it does not (large steps,
-kinks of ReLU within reach), phi is computed at every input itself.
+sample and unit phi is computed at three arguments to either side, as far out as any input goes.
+Where polynomials through two of them, ``a u + b u**3`` for the odd part and ``a u**2 + b u**4`` for
+the even one, agree with the third to rounding, they *are* phi to rounding, and the sum over n is
+two matrix products. Where they do not (large steps, kinks of ReLU within reach), phi is computed at
+every input itself.
 """
 
 from __future__ import annotations
@@ -140,14 +141,23 @@ def _of_cubics(
         third = (8 / 3) * (far / 2 - near)
         first = far - third
         off = xp.abs(0.75 * first + 0.75**3 * third - check)
-        is_exact.append(off <= _ROUNDINGS * eps * xp.max(size[:, :, -1], axis=0))
-        linear.append(first / c)
-        cubic.append(third / (c * c * c))
+        # The odd part does not see a kink whose effect is the same to both sides
+        near, check, far = ((change[:, 2 * m] + change[:, 2 * m + 1]) / 2 for m in range(3))
+        fourth = (4 / 3) * (far - 4 * near)
+        even_off = xp.abs(0.75**2 * (far - fourth) + 0.75**4 * fourth - check)
+        rounding = _ROUNDINGS * eps * xp.max(size[:, :, -1], axis=0)
+        is_exact.append((off <= rounding) & (even_off <= rounding))
+        linear.append(first)
+        cubic.append(third)
     exact = xp.concat(is_exact)
     zero = xp.zeros_like(exact, dtype=h.dtype)
     shape = (inputs.shape[0], units)
     a, b = (xp.reshape(xp.where(exact, xp.concat(parts), zero), shape) for parts in (linear, cubic))
-    return inputs.mT @ a + h * h * ((inputs * inputs * inputs).mT @ b), exact
+    # In units of the widest move, as powers of inputs or steps themselves may overflow
+    widest = xp.max(h, axis=1, keepdims=True)
+    moves, share = inputs * widest.mT / reach[:, None], h / widest
+    slope = moves.mT @ a + share * share * ((moves * moves * moves).mT @ b)
+    return slope / widest, exact
 
 
 def _one_by_one(forward: _Forward, k: int, inputs: Array, h: Array, pairs: Array) -> Array:

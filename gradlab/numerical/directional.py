@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from gradlab.backend import Array, Namespace, namespace, nonfinite_expected, to_numpy
@@ -25,6 +26,10 @@ _CONFIRMING = 3  # levels finer than the one that is believed
 _ORDERS = 5  # columns of Richardson's extrapolation
 _MARGIN = 2  # times the noise, is what it may do at worst
 _SIGNIFICANT = 8  # times its noise, and a difference is no noise
+_SURE = 64  # times its rounding, and it is none
+_AGREEING = 0.1  # of their distance to another, that slopes of three levels may differ by
+_NARROW = 2e-3  # width in units of x of a step that half precision makes
+_SINGLE = 2.0**-21  # rounding in single precision, generously, in units of f
 _SAFETY = 4  # of the error bar
 
 
@@ -66,6 +71,11 @@ class Ladder:
     error: float
     swing: float
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether f is bit-identical along the whole line."""
+        return bool(self.steps) and not (any(self.slopes) or any(self.bends) or self.spread)
+
     def remainder_order(self, slope: float) -> float:
         """Order in t of ``f(x + t v) - f(x) - t * slope``, 2 where the slope is right.
 
@@ -82,6 +92,21 @@ class Ladder:
             return math.nan
         (t0, r0), (t1, r1) = seen[0], seen[-1]
         return (r1 - r0) / (t1 - t0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """A slope as t goes to 0, from a level and coarser ones.
+
+    `error` counts what finer levels say beyond their noise, `by_scatter` takes all of that,
+    `scatter`, for noise.
+    """
+
+    value: float
+    error: float
+    by_scatter: float
+    scatter: float
+    level: int
 
 
 def climb(
@@ -115,10 +140,13 @@ def climb(
     The last keeps a coarse level from speaking for what it is too coarse to see. The smallest
     error is believed. Round-off is eps of the coarsest precision in sight (of x, of f's dtype, of
     f's values) times f; plus the scatter of the finest levels; plus the difference of two calls at
-    x. Two things widen the bar: where f has different slopes to the right and to the left, half of
-    what is between them, as what is inside is a subgradient; and where the coarse steps are just
-    as sure of another slope, and what parts them is below ``eps**(1/3)`` of f, their distance: it
-    may be round-off that looks smooth from near by, as in ``(1 - cos(x)) / x**2``.
+    x; plus, where the finest levels are flat between steps up and down, the height of these. Three
+    things widen the bar. Where f has different slopes to the right and to the left, at x or nearer
+    than noise lets steps be, half of what is between them, as what is inside is a subgradient:
+    what of the bends does not shrink with t is extrapolated as the slopes are. Where coarse steps
+    are just as sure of another slope, and what parts them may be round-off that looks smooth from
+    near by, as in ``(1 - cos(x)) / x**2``, or a part in single precision, their distance. Where
+    finer levels agree on another slope too well to be noise, twice the distance to that.
 
     References
     ----------
@@ -174,14 +202,22 @@ def _judge(values: list[float], steps: list[float], ratio: int, eps: float) -> L
     sizes = [max(abs(a), abs(b)) for _, a, b in levels]
     scatter = max(_scatter(steps, slopes), _scatter(steps, bends))
     noise = [eps * size + scatter + spread for size in sizes]
-    variation = max((max(abs(a - centre), abs(b - centre)) for _, a, b in levels), default=0.0)
-    kink = _kink(steps, bends, noise, ratio)
-    swing = _swing(steps, slopes, bends, noise) if not kink else 0.0
-    value, error, gap = math.nan, math.inf, 0.0
-    if len(levels) > _FINE and scatter + spread <= variation / _SIGNIFICANT:
-        doubtful = eps ** (1 / 3) * max(sizes)
-        value, error, gap = _extrapolate(steps, slopes, noise, ratio, doubtful)
-        error = _SAFETY * error + abs(kink) / 2 + gap
+    changes = [max(abs(a - centre), abs(b - centre)) for _, a, b in levels]
+    tread = _tread(levels, centre)
+    if tread > _SURE * eps * abs(centre):
+        noise = [max(n, tread) for n in noise]
+    value, error, gap, kink = math.nan, math.inf, 0.0, 0.0
+    if len(levels) > _FINE and scatter + spread <= max(changes) / _SIGNIFICANT:
+        limits = _extrapolate(steps, slopes, noise, ratio)
+        best = min(limits, key=lambda one: one.error)
+        value, error = best.value, best.error
+        finer = list(zip(steps, slopes, sizes, strict=True))[best.level + 1 :]
+        gap = max(_gap(limits, best, eps, max(sizes)), _contradiction(best, finer, eps))
+        jump = _jump(steps, bends, noise, ratio)
+        kink = jump.value if abs(jump.value) > jump.error else 0.0
+        error = _SAFETY * error + gap
+        error += abs(kink) / 2 + jump.error if kink else 0.0
+    swing = 0.0 if kink or gap else _swing(steps, slopes, bends, noise)
     return Ladder(centre, spread, steps, slopes, bends, noise, kink, gap, value, error, swing)
 
 
@@ -191,48 +227,89 @@ def _scatter(steps: list[float], slopes: list[float]) -> float:
     return max((abs(d - fine[0][1]) * t for t, d in fine), default=math.inf)
 
 
+def _tread(levels: list[tuple[float, float, float]], centre: float) -> float:
+    """Height of the first step up or down, where f is flat over the finest levels; else 0.
+
+    So does f look whose argument, or result, is rounded on the way. Flat on a larger scale, or to
+    one side alone, it is so by itself.
+    """
+    moved = [(t, abs(a - centre), abs(b - centre)) for t, a, b in levels]
+    flat = 0
+    while flat < len(moved) and moved[-1 - flat][1:] == (0.0, 0.0):
+        flat += 1
+    narrow = [(up, down) for t, up, down in moved[: len(moved) - flat] if t < _NARROW]
+    if flat < _CONFIRMING or not any(up and down for up, down in narrow):
+        return 0.0
+    return max(narrow[-1])
+
+
 def _extrapolate(
-    steps: list[float], slopes: list[float], noise: list[float], ratio: int, doubtful: float
-) -> tuple[float, float, float]:
-    """Slope at t = 0, its error, and how far coarse and fine steps disagree beyond theirs."""
+    steps: list[float], slopes: list[float], noise: list[float], ratio: int, *, first: int = 2
+) -> list[_Limit]:
+    """Limits at t = 0 by all levels and orders.
+
+    The errors of `slopes` have the powers `first`, `first` + 2 and so on of t.
+    """
     table: list[list[float]] = []
     for slope in slopes:
         row = [slope]
-        for j, coarser in enumerate(table[-1][:_ORDERS] if table else [], start=1):
-            row.append(row[-1] + (row[-1] - coarser) / (ratio ** (2 * j) - 1))
+        for j, coarser in enumerate(table[-1][:_ORDERS] if table else []):
+            row.append(row[-1] + (row[-1] - coarser) / (ratio ** (2 * j + first) - 1))
         table.append(row)
-    fine = coarse = math.nan, math.inf
+    found = [_Limit(math.nan, math.inf, math.inf, math.inf, 0)]
     for k in range(2, len(steps) - _CONFIRMING):
-        for j, first in enumerate(table[k - 2]):
+        for j, before in enumerate(table[k - 2]):
             second, value = table[k - 1][j], table[k][j]
             truncation = max(
                 abs(value - second),
-                abs(second - first),
+                abs(second - before),
                 abs(value - table[k][max(j - 1, 0)]),
             )
             off = [abs(row[j] - value) for row in table[k + 1 :]]
             finer = list(zip(off, steps[k + 1 :], noise[k + 1 :], strict=True))
             error = truncation + _MARGIN * noise[k] / steps[k]
             unexplained = max(0.0, *(d - _MARGIN * n / t for d, t, n in finer))
-            if error + unexplained < fine[1]:
-                fine = value, error + unexplained
             scatter = max(d * t for d, t, _ in finer)
-            error += _MARGIN * scatter / steps[k]
-            if scatter <= doubtful and error < coarse[1]:
-                coarse = value, error
-    gap = abs(fine[0] - coarse[0])
-    return *fine, gap if gap > fine[1] + coarse[1] else 0.0
+            by_scatter = error + _MARGIN * scatter / steps[k]
+            found.append(_Limit(value, error + unexplained, by_scatter, scatter, k))
+    return found
 
 
-def _kink(steps: list[float], bends: list[float], noise: list[float], ratio: int) -> float:
-    """Right slope less left slope at the finest level where it stands out, if it does not shrink.
+def _jump(steps: list[float], bends: list[float], noise: list[float], ratio: int) -> _Limit:
+    """Right slope less left slope as t goes to 0: what of the bends is not in proportion to t."""
+    finer = pairwise(bends)
+    jumps = [(ratio * bend - coarser) / (ratio - 1) for coarser, bend in finer]
+    # A value moves a bend by up to four times what it moves a slope by
+    rough = [4 * n * (ratio + 1 / ratio) / (ratio - 1) for n in noise[1:]]
+    return min(_extrapolate(steps[1:], jumps, rough, ratio, first=3), key=lambda one: one.error)
 
-    Of a smooth f it shrinks in proportion to t: over two levels, to a quarter at the most.
+
+def _gap(limits: list[_Limit], best: _Limit, eps: float, size: float) -> float:
+    """How far the best is from what coarse steps are as sure of, if finer ones see but noise.
+
+    The noise may be that of a cancellation, or of a part in single precision.
     """
-    for i in range(len(steps) - 1, 1, -1):
-        if abs(bends[i]) > _SIGNIFICANT * 4 * noise[i] / steps[i]:
-            return bends[i] if abs(bends[i]) > 2 * abs(bends[i - 2]) / ratio**2 else 0.0
-    return 0.0
+    doubtful = [one for one in limits if one.scatter <= eps ** (1 / 3) * size]
+    sure = [min(doubtful, key=lambda one: one.by_scatter)] if doubtful else []
+    sure += [one for one in limits if one.level < best.level and one.scatter <= _SINGLE * size]
+    off = [(abs(one.value - best.value), one.by_scatter + best.error) for one in sure]
+    return max((distance for distance, errors in off if distance > errors), default=0.0)
+
+
+def _contradiction(best: _Limit, finer: list[tuple[float, float, float]], eps: float) -> float:
+    """Twice how far a slope is from finer ones that agree too well with each other to be noise.
+
+    Where a wave is too fast for all but the smallest steps, these tell of it.
+    """
+    found = 0.0
+    for three in zip(finer, finer[1:], finer[2:], strict=False):
+        off = [d - best.value for _, d, _ in three]
+        nearest = min(map(abs, off))
+        rounding = max(eps * size / t for t, _, size in three)
+        is_told = nearest > max(best.error, _SURE * rounding)
+        if is_told and max(off) - min(off) < _AGREEING * nearest:
+            found = max(found, 2 * nearest)
+    return found
 
 
 def _swing(

@@ -32,8 +32,8 @@ _FLAT = 1e-3  # change of a slope, in units of |f| / h, where f looks flat
 _PLATEAU = 3  # neighbouring rungs that make a plateau
 _WILD = 0.03  # change of f over the smallest steps, in units of that over the largest
 # Noise counts as steady that is so many times what was assumed, within such a band, on so many
-# rungs; truncation passes the band on one or two.
-_STEADY = (1e3, 1e2, 4)
+# neighbouring rungs; truncation passes the band on one or two.
+_STEADY = (1e3, 30.0, 4)
 _SAFETY = 2.0  # bars that the truth is to lie within, of those by which a difference was chosen
 _TOLD = 0.05  # noise in units of a gap, below which the gap is there
 
@@ -46,10 +46,10 @@ class Status(IntEnum):
     OK
         The error bar holds what is to be known.
     AMBIGUOUS
-        f is smooth with this slope at small steps, but flat, or noisy, on a much larger scale.
+        f has this slope at steps of one size, but is flat, noisy or a wave at those of another.
     NONSMOOTH
-        The slopes to both sides differ, or one of them has no limit. The bar spans both, or is
-        infinite.
+        The slopes to both sides differ, at x or closer than noise lets steps be, or one of them
+        has no limit. The bar spans both, or is infinite.
     NONFINITE
         No finite difference could be formed; the value is NaN.
     NONDETERMINISTIC
@@ -117,9 +117,10 @@ def derivative_and_error(f: Callable[[Array], Array], x: Array, /) -> Derivative
     Notes
     -----
     For a smooth f the error is a few times eps, in units of the derivative or of \|f / x\|, and
-    the bar some 30 times that; memory for about 650 arrays like `x` is used. The bar is an
-    estimate: no finite number of samples can bound a derivative. A part of f in
-    single precision, within an f in double, may pass for a step of f's own: `AMBIGUOUS` at best.
+    the bar some 40 times that; memory for about 650 arrays like `x` is used. The bar is an
+    estimate: no finite number of samples can bound a derivative. An f that is computed in single
+    precision on the way has the slope that larger steps show, and is `AMBIGUOUS`; where only a
+    term of it is, the slope of that term may be missing, which is `AMBIGUOUS`, too, nearly always.
 
     References
     ----------
@@ -252,7 +253,7 @@ def _measure(
     value, again = (xp.astype(v, dtype, copy=False) for v in (value, again))
     survey = sample(evaluate, x, survey_steps(x), value)
     eps = _rounding(xp, survey, eps_of(xp, precision))
-    found = best_of_survey(survey, eps)
+    found = best_of_survey(survey, eps, xp.abs(x))
     zoom = sample(evaluate, x, zoom_steps(found.best.reach, survey.steps[0, :]), value)
     best = best_of_zoom(zoom, found.best, eps, xp.abs(x))
     smooth, error = _is_smooth(xp, survey, found, best, eps)
@@ -263,6 +264,7 @@ def _measure(
     for where, code in (
         (_has_plateau(xp, survey, found.levels, best), Status.AMBIGUOUS),
         (_has_noise_beyond(xp, survey, found.levels, best, eps), Status.AMBIGUOUS),
+        (found.is_doubtful, Status.AMBIGUOUS),
         (~smooth, Status.NONSMOOTH),
         (xp.isnan(best.value), Status.NONFINITE),
         (differ, Status.NONDETERMINISTIC),
@@ -286,24 +288,30 @@ def _is_smooth(
     xp: Namespace, ladder: Ladder, found: Survey, best: Choice, eps: Array
 ) -> tuple[Array, Array]:
     """Whether there is one slope, and the bar: where there are two it spans both."""
-    kink, half_gap = _has_kink(xp, ladder, found)
+    kink, far = _disputed(xp, ladder, found, best)
     endless = _diverges(xp, ladder, "forward", eps) | _diverges(xp, ladder, "backward", eps)
     endless = endless | _is_wild(xp, ladder)
-    error = _SAFETY * best.error
-    error = xp.where(kink & (half_gap > error), half_gap, error)
+    error = larger(xp, _SAFETY * best.error, far)
     return ~(kink | endless), xp.where(endless, xp.full_like(error, math.inf), error)
 
 
-def _has_kink(xp: Namespace, ladder: Ladder, found: Survey) -> tuple[Array, Array]:
-    """Whether the slopes to both sides differ down to the smallest steps, and half their gap."""
-    above, below = found.forward, found.backward
-    gap = xp.abs(above.value - below.value)
+def _disputed(xp: Namespace, ladder: Ladder, found: Survey, best: Choice) -> tuple[Array, Array]:
+    """Whether the slopes to both sides differ, and how far both are where the one found is neither.
+
+    Smaller steps than those believed need not show it: beside a kink it is gone below the
+    distance to that.
+    """
+    sides = (found.forward, found.backward)
+    off = [xp.abs(best.value - side.value) for side in sides]
+    is_off = [d > side.error + best.error for d, side in zip(off, sides, strict=True)]
+    far = larger(xp, *(d + side.error for d, side in zip(off, sides, strict=True)))
+    far = xp.where(is_off[0] & is_off[1], far, 0.0)
+    gap, bars = (xp.abs(sides[0].value - sides[1].value), sides[0].error + sides[1].error)
     gaps = xp.abs(ladder.slopes("forward") - ladder.slopes("backward"))
-    told = (found.noise < _TOLD * gap * ladder.steps) & (ladder.steps <= above.step)
-    told = told & (ladder.steps <= below.step)
-    stays = xp.all(~told | (gaps > 0.5 * gap), axis=0)
-    count = xp.sum(xp.astype(told, xp.int64), axis=0)
-    return stays & (count >= _PLATEAU) & (gap > 2.0 * (above.error + below.error)), 0.5 * gap
+    there = (found.noise < _TOLD * gap * ladder.steps) & (gaps > 0.5 * gap)
+    there = there & (ladder.steps <= larger(xp, sides[0].step, sides[1].step))
+    count = xp.sum(xp.astype(there, xp.int64), axis=0)
+    return (far > 0) & (count >= _PLATEAU) & (gap > 2.0 * bars), far
 
 
 def _is_wild(xp: Namespace, ladder: Ladder) -> Array:
@@ -344,6 +352,10 @@ def _has_noise_beyond(
     """
     beyond = (ladder.steps > best.reach) & (levels < _FLAT * ladder.size)
     assumed = larger(xp, ladder.size * eps, best.noise)
-    seen = xp.where(beyond & (levels > _STEADY[0] * assumed), levels, xp.zeros_like(levels))
-    steady = (seen > 0) & (seen > xp.max(seen, axis=0) / _STEADY[1])
-    return xp.sum(xp.astype(steady, xp.int64), axis=0) >= _STEADY[2]
+    strong, band, count = _STEADY
+    seen = xp.where(beyond & (levels > strong * assumed), levels, 0.0)
+    least = most = seen[: 1 - count, :]
+    for k in range(1, count):
+        other = seen[k : seen.shape[0] + k - count + 1, :]
+        least, most = xp.where(other < least, other, least), larger(xp, most, other)
+    return xp.any(least * band > most, axis=0)

@@ -22,6 +22,11 @@ KINDS: tuple[Kind, ...] = ("central", "forward", "backward")
 _LAST = 3  # rungs, of steps so small that their differences tell of noise alone
 _COLUMNS = 5  # of the survey's tableau
 _RESOLVED = 0.05  # bar in units of the slope, below which a slope of small steps counts as found
+# Noise in units of the change of f: from which on it is none, or may be none where small steps know
+# of another slope
+_WAVE, _DOUBTFUL = 0.05, 1e-3
+_BEYOND_ROUNDING = 64.0  # in units of rounding, of what is none
+_NARROW = 2e-3  # width in units of x of a step that half precision makes
 _ONE_SIDED = 10.0  # times less its bar must be: a one-sided tableau converges slowly
 
 _OCTAVES = range(-6, 2)  # of the zoom's steps, in units of the survey's reach
@@ -35,6 +40,7 @@ _POOLED = (6, 7, 8)  # of them, whose last changes tell of noise
 _OF_SEEN, _OF_SPREAD, _OF_ROUNDING, _OF_TRUNCATION = 1.5, 0.5, 1.0, 2.0
 _FAR, _NO_MORE = 4.0, 8.0  # steps in units of |x| from which f may be calmer than the survey saw
 _CHANCE = 0.05  # of the change before, by which the last may be too small by chance
+_ALIKE = 3.0  # times the least bar, up to which others take part in the mean
 _FASTEST, _SLOWEST = 0.1, 0.9  # ratio by which changes from order to order may be taken to shrink
 
 
@@ -71,31 +77,62 @@ def _noise_levels(ladder: Ladder) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What the first look found: the best of all differences, and of those to either side."""
+    """What the first look found: the best of all differences, and of those to either side.
+
+    `is_doubtful` where what passes for noise may be f's own: a staircase of small steps, or a wave.
+    """
 
     best: Choice
     forward: Choice
     backward: Choice
     levels: Array
     noise: Array
+    is_doubtful: Array
 
 
-def best_of_survey(ladder: Ladder, eps: Array) -> Survey:
-    """Entries of the tableaux that are to be believed."""
+def best_of_survey(ladder: Ladder, eps: Array, size: Array) -> Survey:
+    """Entries of the tableaux that are to be believed; `size` is that of x."""
     xp = namespace(ladder.steps)
     levels = _noise_levels(ladder)
-    noise = larger(xp, _of_smaller_steps(xp, levels), ladder.size * eps)
+    rounding = ladder.size * eps
+    tread = _tread(xp, ladder, rounding, size)
+    noise = larger(xp, larger(xp, _of_smaller_steps(xp, levels), rounding), tread)
     found = [_best_of_tableau(xp, ladder, noise, kind) for kind in KINDS]
     large, small = found[0]
     for other_large, other_small in found[1:]:
         large = large.where(_ONE_SIDED * other_large.error < large.error, other_large)
         better = _ONE_SIDED * _share(xp, other_small) < _share(xp, small)
         small = small.where(better, other_small)
+    pairs = ((large, small), found[1], found[2])
+    is_own = [_is_structure(xp, ladder, levels, *pair) for pair in pairs]
     best, forward, backward = (
-        pair[0].where(_is_structure(xp, ladder, levels, *pair), pair[1])
-        for pair in ((large, small), found[1], found[2])
+        pair[0].where(own, pair[1]) for own, pair in zip(is_own, pairs, strict=True)
     )
-    return Survey(best, forward, backward, levels, noise)
+    seen = xp.where(large.noise > _BEYOND_ROUNDING * rounding[-1, :], large.noise, 0.0)
+    change = _change_within(xp, ladder, large.reach)
+    is_wave = (seen > _WAVE * change) | (_differ(xp, large, small) & (seen > _DOUBTFUL * change))
+    return Survey(
+        best, forward, backward, levels, noise, (is_wave & ~is_own[0]) | (tread[-1, :] > 0)
+    )
+
+
+def _tread(xp: Namespace, ladder: Ladder, rounding: Array, size: Array) -> Array:
+    """Noise of an f that is flat over the smallest rungs, and then steps up or down; else 0.
+
+    So does f look whose argument is rounded on the way. Flat on a larger scale, or to one side
+    alone, it is so by itself.
+    """
+    equal = (ladder.above == ladder.value) & (ladder.below == ladder.value)
+    flat = xp.cumulative_sum(xp.astype(~equal[::-1, :], xp.int64), axis=0)[::-1, :] == 0
+    narrow = ladder.steps < _NARROW * size
+    moves = narrow & (ladder.above != ladder.value) & (ladder.below != ladder.value)
+    first = flat[1:, :] & ~flat[:-1, :]
+    height = xp.max(xp.where(first, ladder.changes[:-1, :], 0.0), axis=0)
+    width = xp.max(xp.where(flat, ladder.steps, 0.0), axis=0)
+    is_stair = xp.any(moves, axis=0) & (xp.sum(xp.astype(flat, xp.int64), axis=0) >= _LAST)
+    is_stair = is_stair & (height > _BEYOND_ROUNDING * rounding[-1, :])
+    relative = width / xp.where(size > 0, size, 1.0) * ladder.size
+    return xp.where(is_stair, larger(xp, relative, height), xp.zeros_like(relative))
 
 
 def _best_of_tableau(
@@ -129,14 +166,24 @@ def _is_structure(
     """Whether the well-resolved slope of small steps is f's own, though large ones have less bar.
 
     They differ either by noise, which then is there on most of the rungs between, or because f
-    has a scale of its own at small steps, as sqrt has beside 0.
+    has a scale of its own at small steps, as sqrt has beside 0. What is as large as all that f
+    changes by is no noise, but a wave that large steps are too coarse for.
     """
-    differ = xp.abs(large.value - small.value) > large.error + small.error
     between = (ladder.steps > small.reach) & (ladder.steps < large.step)
     noisy = between & (levels > 0.01 * large.noise)
     count = xp.sum(xp.astype(between, levels.dtype), axis=0)
     noisy_count = xp.sum(xp.astype(noisy, levels.dtype), axis=0)
-    return differ & (small.reach < large.step) & (2.0 * noisy_count < count)
+    is_wave = large.noise > _WAVE * _change_within(xp, ladder, large.reach)
+    is_own = is_wave | ((small.reach < large.step) & (2.0 * noisy_count < count))
+    return _differ(xp, large, small) & (small.reach < large.reach) & is_own
+
+
+def _differ(xp: Namespace, a: Choice, b: Choice) -> Array:
+    return xp.abs(a.value - b.value) > a.error + b.error
+
+
+def _change_within(xp: Namespace, ladder: Ladder, reach: Array) -> Array:
+    return xp.max(xp.where(ladder.steps <= reach, ladder.changes, 0.0), axis=0)
 
 
 def zoom_steps(reach: Array, largest: Array) -> Array:
@@ -207,6 +254,7 @@ def _best_of_stencils(ladder: Ladder, best: Choice, eps: Array, size: Array, kin
     values, rounding = _apply(xp, ladder, eps, kind)
     changes = finite_or(xp, xp.abs(values[1:, :] - values[:-1, :]), math.inf)
     spread = xp.zeros_like(unit)
+    tried: list[tuple[Array, Array]] = []
     for number, q in enumerate(_OCTAVES):
         rows = {m: number * _MULTIPLES + m - 1 for m in range(1, _MULTIPLES + 1)}
         pooled = [changes[rows[m] - 1, :] / differences[rows[m]] for m in _POOLED]
@@ -227,8 +275,21 @@ def _best_of_stencils(ladder: Ladder, best: Choice, eps: Array, size: Array, kin
             step = unit * 2.0**q
             choice = Choice(values[r, :], error, step, m * step, best.noise)
             best = best.where((error < best.error) & agrees, choice)
+            tried.append((values[r, :], error))
         spread = larger(xp, own, spread)
-    return best
+    return _mean(xp, best, tried)
+
+
+def _mean(xp: Namespace, best: Choice, tried: list[tuple[Array, Array]]) -> Choice:
+    """The best with its value the mean, by their bars, of all that are about as good and agree."""
+    values, errors = (xp.stack(column) for column in zip(*tried, strict=True))
+    alike = (errors <= _ALIKE * best.error) & (xp.abs(values - best.value) <= best.error)
+    alike = alike & (errors > 0)
+    weights = xp.where(alike, best.error / xp.where(alike, errors, 1.0), 0.0) ** 2
+    off = xp.where(weights > 0, values - best.value, 0.0)
+    total = xp.sum(weights, axis=0)
+    mean = best.value + xp.sum(weights * off, axis=0) / xp.where(total > 0, total, 1.0)
+    return Choice(mean, best.error, best.step, best.reach, best.noise)
 
 
 def _apply(xp: Namespace, ladder: Ladder, eps: Array, kind: Kind) -> tuple[Array, Array]:

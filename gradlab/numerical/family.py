@@ -49,9 +49,10 @@ class BlackBox:
         self.xp: Namespace = namespace(*self.leaves)
         self.f, self.build = f, tree.flatten(x)[1]
         self.run = run_arrays if vectorized else run_one_array
-        self.chunk_rows = chunk_rows(chunk_size, self.leaves)
         self.shape: tuple[int, ...] | None = None
         self.value = self([repeat(self.xp, leaf, 1) for leaf in self.leaves])
+        # Only now is it known how large a row of results is
+        self.chunk_rows = chunk_rows(chunk_size, [*self.leaves, self.value])
         self.eps = max(eps_of(self.xp, self.value.dtype), *(self.eps_at(x) for x in self.leaves))
 
     def __call__(self, points: list[Array]) -> Array:
@@ -236,6 +237,7 @@ def jvp(
     *,
     method: Method = "central",
     step: float | None = None,
+    vectorized: bool = False,
 ) -> Array:
     """Jacobian-vector product: derivative of `f` at `x` along `v`.
 
@@ -253,6 +255,9 @@ def jvp(
         How far the element moves that moves the most, in units of `x`. Default: eps**(1/3)
         (one-sided: eps**(1/2)) of the coarser dtype, times ``max(|x|, 1)`` of the element where
         that is the least.
+    vectorized : bool
+        As for `gradlab.numerical.gradient`, of a single point: k is 1. (For bounds, choose `method`
+        and `step` so that no point is outside.)
 
     Returns
     -------
@@ -275,7 +280,7 @@ def jvp(
     >>> gl.numerical.jvp(lambda x: x**2, x, v).round(6)
     array([ 2., -4.])
     """
-    box = BlackBox(f, x, vectorized=False, chunk_size=None)
+    box = BlackBox(f, x, vectorized=vectorized, chunk_size=None)
     (rule,) = step_rules(method, step, None, box.leaves[0], box.leaves[:1])
     directions = _like(v, x, box.leaves)
     t = _reach(box, directions, rule.step, 1 / 3 if method == "central" else 1 / 2)
@@ -307,8 +312,9 @@ def hvp(
         As for `gradient`.
     v : array or tree like `x`
     step : float, optional
-        Half-width, in units of `x`, of both differences. Default: eps**(1/4) of the coarser dtype,
-        scaled as in `gradient` and `jvp`.
+        Half-width, in units of `x`, of both differences, which are central: one-sided ones of
+        second order would have few digits left. Default: eps**(1/4) of the coarser dtype, scaled as
+        in `gradient` and `jvp`. (Beside bounds take `hessian`.)
 
     Returns
     -------
@@ -359,7 +365,7 @@ def hessian(
         As for `gradlab.numerical.gradient`. Called about 2 n**2 + 1 times for n elements.
     x, step, bounds, vectorized, chunk_size
         As for `gradient`; the default step is eps**(1/4) of the coarser dtype, times
-        ``max(|x|, 1)``.
+        ``max(|x|, 1)``. Differences are central, and one-sided beside bounds alone.
 
     Returns
     -------
@@ -488,7 +494,8 @@ def _reach(box: BlackBox, directions: list[Array], step: Any, power: float) -> A
     sizes = [
         xp.abs(v) if step is not None else xp.abs(v) / _scale(x) for v, x in _pairs(box, directions)
     ]
-    largest = xp.max(xp.concat([xp.reshape(size, (-1,)) for size in sizes]))
+    least = xp.zeros((1,), dtype=sizes[0].dtype, device=sizes[0].device)  # of x without elements
+    largest = xp.max(xp.concat([least, *(xp.reshape(size, (-1,)) for size in sizes)]))
     half_width = box.eps**power if step is None else step
     return half_width / xp.where(largest > 0, largest, half_width + 0 * largest)
 

@@ -45,6 +45,15 @@ class Ladder:
         size = larger(xp, finite_or(xp, xp.abs(self.above), 0.0), xp.abs(self.value))
         return larger(xp, finite_or(xp, xp.abs(self.below), 0.0), size)
 
+    @property
+    def changes(self) -> Array:
+        """Larger change of f to either side, on each rung."""
+        xp = namespace(self.steps)
+        above, below = (
+            finite_or(xp, xp.abs(side - self.value), 0.0) for side in (self.above, self.below)
+        )
+        return larger(xp, above, below)
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:

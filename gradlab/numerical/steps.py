@@ -146,13 +146,13 @@ def _deal(option: Any, called: str, names: list[str], leaves: list[Array]) -> li
     """Give each leaf its part of an option that is one number or shaped like x."""
     if isinstance(option, int | float) and not isinstance(option, bool):
         return [float(option)] * len(leaves)
-    parts = list(tree.items(option))
-    if [name for name, _ in parts] != names:
-        msg = f"`{called}` must be a number or built like `x`: it has {[n for n, _ in parts]}"
+    parts = dict(tree.items(option))  # by name: a dict may be in another order
+    if parts.keys() != set(names):
+        msg = f"`{called}` must be a number or built like `x`: it has {list(parts)}"
         raise ValueError(msg)
     dealt = []
-    for (name, part), leaf in zip(parts, leaves, strict=True):
-        xp = namespace(leaf)
+    for name, leaf in zip(names, leaves, strict=True):
+        xp, part = namespace(leaf), parts[name]
         array = part if is_array(part) else asarray_like(part, leaf)
         namespace(leaf, array, names=("x", called))
         if array.shape not in (leaf.shape, ()):

@@ -7,6 +7,7 @@ are written by hand; functions, sizes, dtypes, scales and corruptions are drawn.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from gradlab.check import _alike, _Check
 LARGEST = 100_000
 FULL_UP_TO = 30  # elements, for which the mode "full" is tried where directions see nothing
 VISIBLE = 10  # error bars
+CAUGHT = 0.995  # of the corruptions beyond them, at the least
 
 
 def quadratic(x, c):
@@ -222,7 +224,7 @@ def trial(count, seed=0, largest=LARGEST):
 
 
 def main():
-    """Print the outcomes."""
+    """Print the outcomes; fail if a right gradient did, or too many wrong ones did not."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
@@ -236,7 +238,8 @@ def main():
     visible = sum(times for outcome, times in outcomes.items() if ", visible" in outcome)
     print(f"of corruptions beyond {VISIBLE} error bars, caught: {caught / visible:.2%}")
     print(f"false alarms: {outcomes['correct: failed']}")
+    return int(outcomes["correct: failed"] > 0 or caught < CAUGHT * visible)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

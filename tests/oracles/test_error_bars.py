@@ -29,9 +29,9 @@ PEERS = {
 }
 EPS = float(np.finfo(np.float64).eps)
 # Share of rows on which the error may exceed both 10 eps and thrice that of the best of the three:
-# where f's own rounding sets the error, which of four comes closest is partly chance. At points
-# strewn about the table it is 5 %, too.
-BEATEN = 0.06
+# where f's own rounding sets the error, which of four comes closest is partly chance, and rounding
+# differs between processors. It was 3 rows of 123 where this was written.
+BEATEN = 0.05
 
 
 @pytest.mark.parametrize("name", [name for name, _, _ in CASES])
