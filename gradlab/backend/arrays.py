@@ -172,6 +172,8 @@ def stack_scalars(scalars: Sequence[Any], like: Array) -> Array:
         dtype of the scalars.
     """
     first = scalars[0]
+    if type(like) is np.ndarray and isinstance(first, int | float):
+        return np.asarray(scalars, dtype=like.dtype)
     xp = namespace(like)
     if is_array(first):
         return xp.stack(list(scalars))

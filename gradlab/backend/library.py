@@ -86,6 +86,7 @@ class Library(Protocol):
         ...
 
 
+@lru_cache
 def load(name: str) -> Library:
     """Return the module that answers for the library `name`; imports no array library itself."""
     return cast("Library", import_module(LIBRARIES[name]))
