@@ -132,6 +132,46 @@ def test_hessians_of_trees_vectorized_and_by_chunks():
         np.testing.assert_allclose(got["b"]["b"], 4, atol=1e-5)
 
 
+@pytest.mark.parametrize("method", ["central", "forward", "backward"])
+@pytest.mark.parametrize("start", [[0.0, 1.0, 0.3], [0.0, 0.0, 1.0], [1e-7, 1.0 - 1e-7, 0.5]])
+def test_products_along_a_direction_stay_between_bounds(backend, method, start):
+    """At a corner, on an edge, beside one: f has no values beyond."""
+    xp, seen = gl.namespace(), []
+
+    def f(x):
+        seen.append(gl.to_numpy(x).copy())
+        return x * x * x + 2 * x
+
+    # towards the middle, as one that leaves the box to both sides at once has no room at all
+    direction = [1.0 if value < 0.5 else -1.0 for value in start]
+    x, v = gl.asarray(start), gl.asarray(direction)
+    expected = (3 * np.asarray(start) ** 2 + 2) * direction
+    near(numerical.jvp(f, x, v, method=method, bounds=(0.0, 1.0)), expected, backend, 6)
+    inner = lambda x: xp.sum(f(x))  # noqa: E731
+    second = 6 * np.asarray(start) * direction
+    got = gl.to_numpy(numerical.hvp(inner, x, v, bounds=(0.0, 1.0)))
+    np.testing.assert_allclose(got, second, atol=1e-3 if backend.dtype == "float64" else 0.5)
+    assert np.min(seen) >= 0.0
+    assert np.max(seen) <= 1.0
+
+
+def test_a_direction_without_room_between_bounds_is_refused():
+    x, v = np.asarray([0.0, 1.0]), np.asarray([1.0, 1.0])
+    with pytest.raises(ValueError, match=r"`step` must move every element of `x`.*wider `bounds`"):
+        numerical.jvp(np.sin, x, v, bounds=(0.0, 1.0))
+    with pytest.raises(ValueError, match="`bounds` must hold `x`: an element lies outside"):
+        numerical.hvp(np.sum, x, v, bounds=(0.1, 1.0))
+    np.testing.assert_array_equal(numerical.jvp(np.sin, x, 0 * v, bounds=(0.0, 1.0)), [0.0, 0.0])
+
+
+def test_trees_have_bounds_of_their_leaves_along_a_direction():
+    x = {"a": np.asarray([1.0]), "b": np.asarray(2.0)}
+    v = {"a": np.asarray([-1.0]), "b": np.asarray(1.0)}
+    bounds = ({"a": 0.0, "b": 2.0}, {"a": 1.0, "b": 9.0})
+    got = numerical.jvp(lambda p: np.sqrt(p["b"] - 2.0 + p["a"][0]), x, v, bounds=bounds)
+    assert float(got) == pytest.approx(0.0, abs=1e-9)
+
+
 def test_hessians_stay_between_bounds():
     seen = []
 

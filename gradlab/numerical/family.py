@@ -7,7 +7,7 @@ result does not grow with it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from gradlab import tree
@@ -20,7 +20,7 @@ from gradlab.numerical.black_box import (
     run_one_array,
 )
 from gradlab.numerical.differences import chunk_rows, chunks, eps_of, gradient, repeat
-from gradlab.numerical.steps import Method, Stencil, step_rules
+from gradlab.numerical.steps import Method, Stencil, StepRule, clamp, step_rules
 
 __all__ = ["BlackBox", "hessian", "hvp", "jacobian", "jvp", "vjp"]
 
@@ -237,6 +237,7 @@ def jvp(
     *,
     method: Method = "central",
     step: float | None = None,
+    bounds: tuple[Any, Any] | None = None,
     vectorized: bool = False,
 ) -> Array:
     """Jacobian-vector product: derivative of `f` at `x` along `v`.
@@ -255,9 +256,9 @@ def jvp(
         How far the element moves that moves the most, in units of `x`. Default: eps**(1/3)
         (one-sided: eps**(1/2)) of the coarser dtype, times ``max(|x|, 1)`` of the element where
         that is the least.
-    vectorized : bool
-        As for `gradlab.numerical.gradient`, of a single point: k is 1. (For bounds, choose `method`
-        and `step` so that no point is outside.)
+    bounds, vectorized
+        As for `gradlab.numerical.gradient`. Bounds shrink the step along `v` as a whole, or turn it
+        to one side. Of a vectorized `f`, k is 1.
 
     Returns
     -------
@@ -281,15 +282,10 @@ def jvp(
     array([ 2., -4.])
     """
     box = BlackBox(f, x, vectorized=vectorized, chunk_size=None)
-    (rule,) = step_rules(method, step, None, box.leaves[0], box.leaves[:1])
-    directions = _like(v, x, box.leaves)
-    t = _reach(box, directions, rule.step, 1 / 3 if method == "central" else 1 / 2)
-    signs = {"central": (1, -1), "forward": (1, 0), "backward": (0, -1)}[method]
-    values = [
-        box.value if sign == 0 else box(_shifted(box, directions, sign * t)) for sign in signs
-    ]
-    slope = (values[0] - values[1]) / (t * (signs[0] - signs[1]))
-    return box.xp.reshape(slope, box.shape)
+    line = _Line(box, _like(v, x, box.leaves), _checked(method, step), bounds)
+    stencil = line.stencil(method, 1 / 3 if method == "central" else 1 / 2)
+    values = tuple(box([point[None, ...] for point in line.at(t)]) for t in stencil.points)
+    return box.xp.reshape(stencil.slope(values, box.value), box.shape)
 
 
 def hvp(
@@ -299,6 +295,7 @@ def hvp(
     /,
     *,
     step: float | None = None,
+    bounds: tuple[Any, Any] | None = None,
     vectorized: bool = False,
     chunk_size: int | None = None,
 ) -> tree.Tree:
@@ -307,14 +304,14 @@ def hvp(
     Parameters
     ----------
     f
-        As for `gradlab.numerical.gradient`. Called 4n + 3 times for n elements.
-    x, vectorized, chunk_size
-        As for `gradient`.
+        As for `gradlab.numerical.gradient`. Called 4n + 3 times for n elements, with bounds 6n + 4.
+    x, bounds, vectorized, chunk_size
+        As for `gradient`, and `jvp`.
     v : array or tree like `x`
     step : float, optional
         Half-width, in units of `x`, of both differences, which are central: one-sided ones of
         second order would have few digits left. Default: eps**(1/4) of the coarser dtype, scaled as
-        in `gradient` and `jvp`. (Beside bounds take `hessian`.)
+        in `gradient` and `jvp`.
 
     Returns
     -------
@@ -328,23 +325,24 @@ def hvp(
     """
     box = BlackBox(f, x, vectorized=vectorized, chunk_size=chunk_size)
     box.check_scalar()
-    (rule,) = step_rules("central", step, None, box.leaves[0], box.leaves[:1])
-    directions = _like(v, x, box.leaves)
-    t = _reach(box, directions, rule.step, 1 / 4)
+    line = _Line(box, _like(v, x, box.leaves), _checked("central", step), bounds)
+    stencil = line.stencil("central", 1 / 4)
     c = box.eps ** (1 / 4)
     steps = [_scale(leaf) * c if step is None else step + leaf * 0 for leaf in box.leaves]
-    sides = []
-    for sign in (1, -1):
-        point = [row[0, ...] for row in _shifted(box, directions, sign * t)]
-        slope = gradient(
+
+    def slope_at(t: Array) -> tree.Tree:
+        return gradient(
             f,
-            box.build(point),
+            box.build(line.at(t)),
             step=box.build(steps),
+            bounds=bounds,
             vectorized=vectorized,
             chunk_size=chunk_size,
         )
-        sides.append(slope)
-    return tree.map(lambda above, below: (above - below) / (2 * t), *sides)
+
+    sides = [slope_at(t) for t in stencil.points]
+    middle = slope_at(stencil.x) if stencil.needs_value else sides[0]
+    return tree.map(lambda at_x, *values: stencil.slope(values, at_x), middle, *sides)
 
 
 def hessian(
@@ -488,22 +486,62 @@ def _scale(x: Array) -> Array:
     return xp.maximum(xp.abs(x), xp.ones_like(x))
 
 
+def _checked(method: Method, step: Any) -> float | None:
+    """The step along a line, a number."""
+    (rule,) = step_rules(method, step, None, 0.0, [None])
+    return rule.step
+
+
+class _Line:
+    """The points x + t v, within bounds if there are any."""
+
+    def __init__(
+        self, box: BlackBox, directions: list[Array], step: float | None, bounds: Any
+    ) -> None:
+        self.box, self.directions, self.step = box, directions, step
+        self.limits: list[tuple[Any, Any]] = []  # of each leaf
+        if bounds is not None:
+            rules = step_rules("central", None, bounds, box.build(box.leaves), box.leaves)
+            for rule, leaf in zip(rules, box.leaves, strict=True):
+                self.limits.append(rule.check_within(leaf))
+
+    def at(self, t: Array) -> list[Array]:
+        """Leaves of the point; rounding does not take it out of the bounds."""
+        xp = self.box.xp
+        pairs = zip(self.box.leaves, self.directions, strict=True)
+        point = [x + xp.astype(t, x.dtype) * v for x, v in pairs]
+        if not self.limits:
+            return point
+        return [clamp(xp, x, *pair) for x, pair in zip(point, self.limits, strict=True)]
+
+    def stencil(self, method: Method, power: float) -> Stencil:
+        """Where to evaluate along the line, t being 0-d."""
+        t = _reach(self.box, self.directions, self.step, power)
+        zero = 0 * t
+        if not self.limits:
+            points = {"central": (t, -t), "forward": (t,), "backward": (-t,)}[method]
+            return Stencil(zero, points)
+        room = (-self._room(-1), self._room(1))
+        return StepRule(method, t, room, "x").stencil(zero, self.box.eps)
+
+    def _room(self, sign: int) -> Array:
+        """How far t can go to that side."""
+        xp = self.box.xp
+        found = []
+        for x, v, (lower, upper) in zip(self.box.leaves, self.directions, self.limits, strict=True):
+            far = xp.where(sign * v > 0, upper - x, x - lower)
+            size = xp.abs(v)
+            room = xp.where(size > 0, far / xp.where(size > 0, size, 1.0), math.inf)
+            found.append(xp.min(room) if math.prod(room.shape) else xp.asarray(math.inf))
+        return xp.min(xp.stack(found))
+
+
 def _reach(box: BlackBox, directions: list[Array], step: Any, power: float) -> Array:
     """How far to go along a direction, shape (): 1 where it is zero."""
     xp = box.xp
-    sizes = [
-        xp.abs(v) if step is not None else xp.abs(v) / _scale(x) for v, x in _pairs(box, directions)
-    ]
+    pairs = zip(directions, box.leaves, strict=True)
+    sizes = [xp.abs(v) if step is not None else xp.abs(v) / _scale(x) for v, x in pairs]
     least = xp.zeros((1,), dtype=sizes[0].dtype, device=sizes[0].device)  # of x without elements
     largest = xp.max(xp.concat([least, *(xp.reshape(size, (-1,)) for size in sizes)]))
     half_width = box.eps**power if step is None else step
     return half_width / xp.where(largest > 0, largest, half_width + 0 * largest)
-
-
-def _pairs(box: BlackBox, directions: list[Array]) -> Iterator[tuple[Array, Array]]:
-    return zip(directions, box.leaves, strict=True)
-
-
-def _shifted(box: BlackBox, directions: list[Array], t: Array) -> list[Array]:
-    """The one point x + t v, as a chunk."""
-    return [(x + box.xp.astype(t, x.dtype) * v)[None, ...] for v, x in _pairs(box, directions)]

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 from gradlab import tree
 from gradlab.backend import Array, asarray_like, is_array, namespace
 
-__all__ = ["Method", "Stencil", "StepRule", "step_rules"]
+__all__ = ["Method", "Stencil", "StepRule", "clamp", "step_rules"]
 
 Method = Literal["central", "forward", "backward"]
 
@@ -87,12 +87,18 @@ class StepRule:
             self._check_moved(stencil)
         return stencil
 
-    def _bounded(self, x: Array, h: Array) -> Stencil:
+    def check_within(self, x: Array) -> tuple[Array, Array]:
+        """Bounds of each element; ValueError if `x` does not lie within them."""
         xp = namespace(x)
         lower, upper = (xp.zeros_like(x) + bound for bound in self.bounds or ())
         if bool(xp.any((x < lower) | (x > upper))):
             msg = f"`bounds` must hold `{self.name}`: an element lies outside, or lower > upper"
             raise ValueError(msg)
+        return lower, upper
+
+    def _bounded(self, x: Array, h: Array) -> Stencil:
+        xp = namespace(x)
+        lower, upper = self.check_within(x)
         up, down = upper - x, x - lower
         up_is_wider = up >= down
         if self.method != "central":
@@ -107,7 +113,7 @@ class StepRule:
         inward = xp.where(up_is_wider, inward, -inward)
         a = xp.where(one_sided, x + inward, x + shrunk)
         b = xp.where(one_sided, x + 2 * inward, x - shrunk)
-        inside = tuple(_clamp(xp, point, lower, upper) for point in (a, b))
+        inside = tuple(clamp(xp, point, lower, upper) for point in (a, b))
         return Stencil(x, inside, one_sided)
 
     def _check_moved(self, stencil: Stencil) -> None:
@@ -173,6 +179,7 @@ def _check_step(h: Any) -> None:
         raise ValueError(msg)
 
 
-def _clamp(xp: Any, x: Array, lower: Array, upper: Array) -> Array:
+def clamp(xp: Any, x: Array, lower: Array, upper: Array) -> Array:
+    """`x`, or the bound that it is beyond."""
     x = xp.where(x > upper, upper, x)
     return xp.where(x < lower, lower, x)
