@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -14,6 +14,7 @@ from gradlab.backend import (
     get_backend,
     is_array,
     namespace,
+    rows_of,
     stack_scalars,
 )
 
@@ -49,17 +50,10 @@ def stack_results(results: list[Any], like: Array) -> Array:
 
 
 def _results(f: Callable[[Any], Any], build: Any, points: list[Array]) -> list[Any]:
-    rows = [_rows(chunk) for chunk in points]
+    rows = [rows_of(chunk) for chunk in points]
     if len(rows) == 1 and build(rows[0][:1]) is rows[0][0]:  # of an array alone, it is the argument
         return [f(row) for row in rows[0]]
     return [f(build(row)) for row in zip(*rows, strict=True)]
-
-
-def _rows(chunk: Array) -> Sequence[Array]:
-    """Rows of `chunk` as arrays: iteration would make scalars of NumPy's 0-d ones."""
-    if chunk.ndim > 1:
-        return namespace(chunk).unstack(chunk)  # type: ignore[no-any-return]
-    return [chunk[r, ...] for r in range(chunk.shape[0])]
 
 
 def run_batch(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Array:
