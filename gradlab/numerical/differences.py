@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from gradlab import tree
@@ -250,17 +250,18 @@ def _value_and_gradient(
     everything: list[Array] = []
     for i, (leaf, rule) in enumerate(zip(leaves, rules, strict=True)):
         stencil = rule.stencil(leaf, max(eps_of(xp, leaf.dtype), eps_of(xp, value.dtype)))
-        columns = []
-        for point in stencil.points:
-            column = [
-                evaluate(
-                    chunk if j == i else repeat(xp, other, chunk.shape[0])
-                    for j, other in enumerate(leaves)
-                )
-                for chunk in chunks(xp, leaf, point, rows)
-            ]
-            empty = xp.reshape(leaf, (-1,))
-            columns.append(xp.reshape(xp.concat(column) if column else empty, leaf.shape))
+        values = [
+            evaluate(
+                chunk if j == i else repeat(xp, other, chunk.shape[0])
+                for j, other in enumerate(leaves)
+            )
+            for chunk in chunks(xp, leaf, stencil.points, rows)
+        ]
+        column = xp.concat(values) if values else xp.reshape(leaf, (-1,))
+        n = math.prod(leaf.shape)
+        columns = [
+            xp.reshape(column[k * n : (k + 1) * n], leaf.shape) for k in range(len(stencil.points))
+        ]
         everything += columns
         slopes.append(xp.asarray(stencil.slope(tuple(columns), value), dtype=leaf.dtype))
     if warns and _all_zero(xp, slopes) and _all_equal(xp, everything, value):
@@ -284,14 +285,25 @@ def _all_equal(xp: Namespace, columns: list[Array], value: Array) -> bool:
     return bool(xp.all(xp.stack([xp.all(c == value) for c in columns if math.prod(c.shape)])))
 
 
-def chunks(xp: Namespace, x: Array, point: Array, rows: int) -> Iterator[Array]:
-    """Copies of `x`, each with the next element taken from `point`, `rows` at a time."""
-    flat, point = xp.reshape(x, (-1,)), xp.reshape(point, (-1,))
+def chunks(xp: Namespace, x: Array, points: Sequence[Array], rows: int) -> Iterator[Array]:
+    """Copies of `x`, each with the next element taken from the first point, then from the next one.
+
+    There are `rows` of them at a time.
+    """
+    flat = xp.reshape(x, (-1,))
     n = flat.shape[0]
-    for start in range(0, n, rows):
-        count = min(rows, n - start)
+    taken = [xp.reshape(point, (-1,)) for point in points]
+    for start in range(0, n * len(taken), rows):
+        count = min(rows, n * len(taken) - start)
         copies = xp.tile(flat, (count,))
-        copies[start :: n + 1] = point[start : start + count]
+        row = 0
+        while row < count:
+            k, first = divmod(start + row, n)
+            some = min(n - first, count - row)
+            place = row * n + first
+            last = place + (some - 1) * (n + 1)
+            copies[place : last + 1 : n + 1] = taken[k][first : first + some]
+            row += some
         yield xp.reshape(copies, (count, *x.shape))
 
 

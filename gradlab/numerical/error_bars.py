@@ -222,7 +222,7 @@ def gradient_and_error(
                     for j, leaf in enumerate(leaves)
                 ]
             )
-            for chunk in chunks(xp, leaves[i], flat, rows)
+            for chunk in chunks(xp, leaves[i], (flat,), rows)
         ]
         return xp.concat(column) if column else flat
 

@@ -152,7 +152,7 @@ def jacobian(
         stencil = rule.stencil(leaf, max(box.eps_at(leaf), eps_of(xp, box.value.dtype)))
         size = math.prod(leaf.shape)
         out = xp.zeros((math.prod(shape), size), dtype=leaf.dtype, device=leaf.device)
-        sides = [chunks(xp, leaf, point, box.chunk_rows) for point in stencil.points]
+        sides = [chunks(xp, leaf, (point,), box.chunk_rows) for point in stencil.points]
         start = 0
         for moved in zip(*sides, strict=True):
             values = tuple(box.moved(k, chunk) for chunk in moved)
