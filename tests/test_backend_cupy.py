@@ -186,8 +186,8 @@ def test_a_working_cupy_is_selected_and_described(install):
 
 def test_what_is_built_at_once_is_a_part_of_the_memory_that_is_free(install):
     install(fake_cupy())
-    assert on_cupy.chunk_bytes(0) == (2**30 + 3 * 2**18) // 16
-    assert on_cupy.chunk_bytes(1) == (2**30 + 2**18) // 16
+    assert on_cupy.chunk_bytes(0) == (2**30 + 3 * 2**18) // 32
+    assert on_cupy.chunk_bytes(1) == (2**30 + 2**18) // 32
 
 
 def test_memory_is_given_back_to_the_selected_device(install):

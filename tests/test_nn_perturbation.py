@@ -111,7 +111,8 @@ def test_small_steps_never_go_one_by_one(monkeypatch):
 
 
 def test_memory_is_bounded(monkeypatch):
-    monkeypatch.setattr(perturbation, "chunk_bytes", lambda like: 50 * 16)
+    monkeypatch.setattr(perturbation, "_ELEMENTS", 50)
+    monkeypatch.setattr(perturbation, "chunk_bytes", lambda like: 0)
     network = make(nn.Sigmoid())
     for step in (None, 2.0):
         got = network.numerical_gradient(X, LABELS, step=step)

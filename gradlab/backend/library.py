@@ -25,7 +25,9 @@ Array: TypeAlias = Any  # any array of the standard: it has no type of its own y
 Namespace: TypeAlias = Any
 Device: TypeAlias = int | str
 
-HOST_CHUNK_BYTES = 2**22  # such arrays stay within a processor's last cache
+# Larger arrays are fresh pages of the kernel each time with glibc (M_MMAP_THRESHOLD, mallopt(3)):
+# to touch these takes longer than simple arithmetic
+HOST_CHUNK_BYTES = 2**17
 
 LIBRARIES = {
     "numpy": "gradlab.backend.on_numpy",

@@ -25,7 +25,7 @@ __all__ = [
 def chunk_bytes(like: Array) -> int:
     """How large, in bytes, the arrays should be that a computation beside `like` builds at once.
 
-    On a processor they stay within its cache; on a GPU they are a part of the memory that is free.
+    Small for a processor; a part of the memory that is free for a GPU.
     """
     name = library_of(like)
     if name in LIBRARIES:

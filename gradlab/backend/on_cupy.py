@@ -33,9 +33,9 @@ __all__ = [
 _INSUFFICIENT_DRIVER = 35
 _NO_DEVICE = 100
 
-# What a computation needs beside its chunk, for which launches should be few and large: of the
-# memory that is free a sixteenth leaves room for fifteen arrays more.
-_CHUNKS = 16
+# Launches should be few and large; that part of the free memory leaves room for what a computation
+# needs beside its chunk.
+_CHUNKS = 32
 
 
 def namespace() -> Namespace:

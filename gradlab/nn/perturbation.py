@@ -29,8 +29,8 @@ __all__ = ["central_differences"]
 _NODES = (0.5, 0.75, 1.0)
 _ROUNDINGS = 64
 
-# Bytes of an element, and how many arrays of changes are alive at once, of those of a chunk's size
-_BYTES, _ALIVE = 8, 2
+# Elements that are carried through the network at once, at the least: with fewer the calls count
+_ELEMENTS = 2**17
 
 
 def central_differences(
@@ -181,7 +181,7 @@ def _one_by_one(forward: _Forward, k: int, inputs: Array, h: Array, pairs: Array
 def _chunk(forward: _Forward, k: int, count: int) -> int:
     """How many pairs are computed at once, each with so many changes."""
     widest: int = max(v.shape[1] for v in forward.values[k + 1 :])
-    elements = chunk_bytes(forward.values[0]) // (_BYTES * _ALIVE)
+    elements = max(_ELEMENTS, chunk_bytes(forward.values[0]) // 8)
     return max(1, elements // (count * widest))
 
 

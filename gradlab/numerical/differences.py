@@ -43,6 +43,9 @@ __all__ = [
 ]
 
 
+_COPIED_BYTES = 2**22  # of points that are copied at once to be handed over one by one
+
+
 class ConstantFunctionWarning(UserWarning):
     """f returned the very same value at every perturbed point: it seems to ignore its argument."""
 
@@ -238,7 +241,7 @@ def _value_and_gradient(
     leaves = real_leaves(x)
     build = tree.flatten(x)[1]
     rules = step_rules(*options, x, leaves)
-    rows = chunk_rows(chunk_size, leaves)
+    rows = chunk_rows(chunk_size, leaves, vectorized=vectorized)
     run = run_batch if vectorized else run_one_by_one
     xp = namespace(*leaves)
 
@@ -312,11 +315,11 @@ def repeat(xp: Namespace, x: Array, k: int) -> Array:
     return xp.tile(x[None, ...], (k,) + (1,) * x.ndim)
 
 
-def chunk_rows(chunk_size: int | None, leaves: list[Array]) -> int:
-    """How many points are built at once."""
+def chunk_rows(chunk_size: int | None, leaves: list[Array], *, vectorized: bool) -> int:
+    """How many points are built at once: for f to see together, or one by one."""
     if chunk_size is None:
         bytes_each: int = 8 * sum(math.prod(leaf.shape) for leaf in leaves)
-        budget = chunk_bytes(leaves[0]) if leaves else 0
+        budget = chunk_bytes(leaves[0]) if vectorized else _COPIED_BYTES
         return max(1, budget // max(1, bytes_each))
     if isinstance(chunk_size, bool) or not isinstance(chunk_size, int) or chunk_size < 1:
         msg = f"`chunk_size` must be a positive integer or None: got {chunk_size!r}"

@@ -207,7 +207,7 @@ def gradient_and_error(
     leaves = real_leaves(x)
     build = tree.flatten(x)[1]
     xp = namespace(*leaves)
-    rows = chunk_rows(chunk_size, leaves)
+    rows = chunk_rows(chunk_size, leaves, vectorized=vectorized)
     run = run_batch if vectorized else run_one_by_one
 
     def evaluate(points: list[Array]) -> Array:

@@ -52,7 +52,7 @@ class BlackBox:
         self.shape: tuple[int, ...] | None = None
         self.value = self([repeat(self.xp, leaf, 1) for leaf in self.leaves])
         # Only now is it known how large a row of results is
-        self.chunk_rows = chunk_rows(chunk_size, [*self.leaves, self.value])
+        self.chunk_rows = chunk_rows(chunk_size, [*self.leaves, self.value], vectorized=vectorized)
         self.eps = max(eps_of(self.xp, self.value.dtype), *(self.eps_at(x) for x in self.leaves))
 
     def __call__(self, points: list[Array]) -> Array:
