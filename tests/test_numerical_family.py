@@ -164,6 +164,21 @@ def test_a_direction_without_room_between_bounds_is_refused():
     np.testing.assert_array_equal(numerical.jvp(np.sin, x, 0 * v, bounds=(0.0, 1.0)), [0.0, 0.0])
 
 
+def test_leaves_without_elements_leave_the_room_of_the_others(backend):
+    xp = gl.namespace()
+    x = {"a": gl.asarray([0.0]), "b": gl.asarray([1.0])[:0]}
+    f = lambda p: xp.sum(p["a"] ** 2 + 3 * p["a"])  # noqa: E731
+    v = {"a": gl.asarray([1.0]), "b": x["b"]}
+    near(numerical.jvp(f, x, v, bounds=(0.0, 1.0)), 3.0, backend, 6)
+    near(numerical.hvp(f, x, v, bounds=(0.0, 1.0))["a"], [2.0], backend, 2)
+    near(numerical.jvp(xp.sum, x["b"], x["b"], bounds=(0.0, 1.0)), 0.0, backend)
+
+
+def test_the_step_along_a_direction_may_be_an_array_without_axes(backend, x):
+    got = numerical.jvp(lambda x: x**2, x, x, step=gl.asarray(0.125))
+    near(got, 2 * gl.to_numpy(x) ** 2, backend)
+
+
 def test_trees_have_bounds_of_their_leaves_along_a_direction():
     x = {"a": np.asarray([1.0]), "b": np.asarray(2.0)}
     v = {"a": np.asarray([-1.0]), "b": np.asarray(1.0)}

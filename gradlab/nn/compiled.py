@@ -1,7 +1,7 @@
 """The exact gradient of a network's loss as one straight function, made for its layers.
 
-The loop over layers, and what it keeps in lists, would take a small network as long as a tenth of
-its arithmetic; and on a GPU the host must not fall behind.
+A loop over layers, and what it keeps in lists, would cost a small network some percent of its time;
+and on a GPU the host must not fall behind.
 """
 
 from __future__ import annotations

@@ -282,8 +282,8 @@ def jvp(
     array([ 2., -4.])
     """
     box = BlackBox(f, x, vectorized=vectorized, chunk_size=None)
-    line = _Line(box, _like(v, x, box.leaves), _checked(method, step), bounds)
-    stencil = line.stencil(method, 1 / 3 if method == "central" else 1 / 2)
+    line = _Line(box, _like(v, x, box.leaves), (method, step, bounds))
+    stencil = line.stencil(1 / 3 if method == "central" else 1 / 2)
     values = tuple(box([point[None, ...] for point in line.at(t)]) for t in stencil.points)
     return box.xp.reshape(stencil.slope(values, box.value), box.shape)
 
@@ -325,8 +325,8 @@ def hvp(
     """
     box = BlackBox(f, x, vectorized=vectorized, chunk_size=chunk_size)
     box.check_scalar()
-    line = _Line(box, _like(v, x, box.leaves), _checked("central", step), bounds)
-    stencil = line.stencil("central", 1 / 4)
+    line = _Line(box, _like(v, x, box.leaves), ("central", step, bounds))
+    stencil = line.stencil(1 / 4)
     c = box.eps ** (1 / 4)
     steps = [_scale(leaf) * c if step is None else step + leaf * 0 for leaf in box.leaves]
 
@@ -486,19 +486,15 @@ def _scale(x: Array) -> Array:
     return xp.maximum(xp.abs(x), xp.ones_like(x))
 
 
-def _checked(method: Method, step: Any) -> float | None:
-    """The step along a line, a number."""
-    (rule,) = step_rules(method, step, None, 0.0, [None])
-    return rule.step
-
-
 class _Line:
     """The points x + t v, within bounds if there are any."""
 
     def __init__(
-        self, box: BlackBox, directions: list[Array], step: float | None, bounds: Any
+        self, box: BlackBox, directions: list[Array], options: tuple[Method, Any, Any]
     ) -> None:
-        self.box, self.directions, self.step = box, directions, step
+        method, step, bounds = options
+        self.box, self.directions = box, directions
+        (self.rule,) = step_rules(method, step, None, box.leaves[0], box.leaves[:1])
         self.limits: list[tuple[Any, Any]] = []  # of each leaf
         if bounds is not None:
             rules = step_rules("central", None, bounds, box.build(box.leaves), box.leaves)
@@ -514,9 +510,10 @@ class _Line:
             return point
         return [clamp(xp, x, *pair) for x, pair in zip(point, self.limits, strict=True)]
 
-    def stencil(self, method: Method, power: float) -> Stencil:
+    def stencil(self, power: float) -> Stencil:
         """Where to evaluate along the line, t being 0-d."""
-        t = _reach(self.box, self.directions, self.step, power)
+        method = self.rule.method
+        t = _reach(self.box, self.directions, self.rule.step, power)
         zero = 0 * t
         if not self.limits:
             points = {"central": (t, -t), "forward": (t,), "backward": (-t,)}[method]
@@ -527,13 +524,14 @@ class _Line:
     def _room(self, sign: int) -> Array:
         """How far t can go to that side."""
         xp = self.box.xp
-        found = []
+        like = self.box.leaves[0]
+        found = [xp.full((1,), math.inf, dtype=like.dtype, device=like.device)]
         for x, v, (lower, upper) in zip(self.box.leaves, self.directions, self.limits, strict=True):
             far = xp.where(sign * v > 0, upper - x, x - lower)
             size = xp.abs(v)
             room = xp.where(size > 0, far / xp.where(size > 0, size, 1.0), math.inf)
-            found.append(xp.min(room) if math.prod(room.shape) else xp.asarray(math.inf))
-        return xp.min(xp.stack(found))
+            found.append(xp.reshape(room, (-1,)))
+        return xp.min(xp.concat(found))
 
 
 def _reach(box: BlackBox, directions: list[Array], step: Any, power: float) -> Array:
