@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
@@ -18,7 +19,6 @@ from gradlab.autodiff.node import (
     SAVED,
     SERIAL,
     SHAPE,
-    XP,
     Node,
     next_serial,
 )
@@ -36,11 +36,10 @@ def pull(
     nodes = _in_order([node for node, _ in results])
     while nodes:  # the last one first; what is done with is let go of
         node = nodes.pop()
-        rule = node[RULE]
-        if rule is None:
+        if node[RULE] is None:
             continue
         g = pending.pop(node[SERIAL])
-        if g.shape != node[SHAPE] and not _is_diagonal(node):
+        if g.shape != node[SHAPE] and not _takes_narrow(node):
             g = _widened(g, node)
         for parent, c in zip(node[PARENTS], _cotangents(node, g, nan_safe=nan_safe), strict=True):
             if c.shape != parent[SHAPE]:
@@ -83,12 +82,7 @@ def _summed(g: Any, shape: tuple[int, ...]) -> Any:
 
     It may stay narrower than `shape`, with 1 for a length: elements that are equal there.
     """
-    added = len(g.shape) - len(shape)
-    axes = tuple(range(added))
-    if 1 in shape:
-        axes += tuple(
-            k for k, n in enumerate(g.shape) if k >= added and n != 1 and shape[k - added] == 1
-        )
+    axes, added = _widened_axes(g.shape, shape)
     if not axes:
         return g
     xp = namespace(g)
@@ -98,12 +92,25 @@ def _summed(g: Any, shape: tuple[int, ...]) -> Any:
     return xp.reshape(g, g.shape[added:]) if added else g
 
 
-def _is_diagonal(node: Node) -> bool:
-    """Whether a cotangent may go on as narrow as it came: each element depends on its own."""
+@lru_cache
+def _widened_axes(wide: tuple[int, ...], shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
+    """Axes along which broadcasting to `wide` has repeated elements, and how many it has added."""
+    added = len(wide) - len(shape)
+    axes = (k for k, n in enumerate(wide) if k < added or (n != 1 and shape[k - added] == 1))
+    return tuple(axes), added
+
+
+_SPREADING = ("sum", "mean")  # their pulls repeat a cotangent along axes of length 1
+
+
+def _takes_narrow(node: Node) -> bool:
+    """Whether a cotangent may go on as narrow as it came: its axes stay as they are."""
     rule, shape = node[RULE], node[SHAPE]
-    if not isinstance(rule, Rule) or rule.kind != "elementwise":
+    if not isinstance(rule, Rule):
         return False
-    return all(parent[SHAPE] == shape for parent in node[PARENTS])
+    if rule.kind == "elementwise":
+        return all(parent[SHAPE] == shape for parent in node[PARENTS])
+    return rule.name in _SPREADING
 
 
 def _widened(g: Any, node: Node) -> Any:
@@ -121,18 +128,20 @@ def _cast(g: Any, dtype: Any) -> Any:
 
 def _cotangents(node: Node, g: Any, *, nan_safe: bool = False) -> list[Any]:
     """Cotangents of the traced arguments of a node, in shapes that may still be too wide."""
-    rule = node[RULE]
+    _, _, rule, argnums, parents, saved, options, _, _, xp = node
     if type(rule) is not Rule:
         return rule.cotangents(node, g)
-    argnums, saved, options, xp = node[ARGNUMS], node[SAVED], node[OPTIONS], node[XP]
     if type(g) is Array or is_traced(xp):  # inside a trace, all are of its class:
         g, saved = constant(g), _constants(saved)  # operators of a library may refuse its arrays
         xp = namespace(g)
     elif xp is None:
         xp = namespace(g)
+    calls = rule.calls(argnums)
+    if len(calls) == 1 and not nan_safe:
+        return [calls[0](xp, g, saved, options, parents[0], argnums[0])]
     found = [
         call(xp, g, saved, options, parent, i)
-        for call, parent, i in zip(rule.calls(argnums), node[PARENTS], argnums, strict=True)
+        for call, parent, i in zip(calls, parents, argnums, strict=True)
     ]
     if nan_safe and rule.kind == "elementwise":
         found = [_zero_where_zero(g, c) for c in found]

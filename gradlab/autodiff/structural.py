@@ -38,8 +38,10 @@ def _widen(xp: Any, g: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -
         return g
     if axis is None:
         return xp.reshape(g, (1,) * len(shape))
-    axes = axes_of(axis, len(shape))
-    return xp.reshape(g, tuple(1 if k in axes else n for k, n in enumerate(shape)))
+    wide = list(g.shape)  # which may be narrower than the result
+    for k in axes_of(axis, len(shape)):
+        wide.insert(k, 1)
+    return xp.reshape(g, tuple(wide))
 
 
 def _count(shape: tuple[int, ...], axis: Any, correction: float = 0) -> float:
