@@ -56,6 +56,56 @@ def test_the_direct_way_gives_what_tracing_gives(xp, assert_close, x, rows):
         assert_close(got[key], gl.to_numpy(slope), atol=1e-7 if "32" in str(slope.dtype) else 0)
 
 
+LAYERS = {
+    "a function first": [nn.Sigmoid(), nn.Dense(3)],
+    "functions in a row": [nn.Dense(5), nn.Sigmoid(), nn.Tanh(), nn.Sigmoid(), nn.Dense(3)],
+    "a function last": [nn.Dense(4), nn.Dense(3), nn.Sigmoid()],
+    "kinks": [nn.ReLU(), nn.Dense(5), nn.ReLU(), nn.Dense(3), nn.ReLU(), nn.Tanh()],
+}
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
+@pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
+def test_nothing_given_is_written_to_whatever_the_layers(layers, loss):
+    network = nn.Network(layers, 4, loss=loss, seed=3)
+    params = {k: v + 0.1 for k, v in network.params.items()}
+    given = [X, ROWS, *params.values()]
+    before = [value.copy() for value in given]
+    value, got = network.loss_and_gradient_at(params, X, ROWS)
+    expected = gl.value_and_grad(network.loss_at)(params, X, ROWS)
+    np.testing.assert_allclose(value, expected[0], rtol=1e-13)
+    np.testing.assert_allclose(network.loss_at(params, X, ROWS), value, rtol=1e-13)
+    for key, slope in expected[1].items():
+        np.testing.assert_allclose(got[key], slope, rtol=1e-11, atol=1e-15)
+    for now, then in zip(given, before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_parameters_of_two_dtypes_keep_theirs():
+    network = gl.TwoLayerNetwork(4, 5, 3, weight_init_std=0.7, seed=2)
+    expected = network.loss_and_gradient(X, ROWS)
+    params = {k: v.astype("float32") if k[0] == "W" else v for k, v in network.params.items()}
+    loss, got = network.loss_and_gradient_at(params, X, ROWS)
+    assert loss.dtype == "float64"
+    np.testing.assert_allclose(loss, expected[0], rtol=1e-6)
+    for key, value in params.items():
+        assert got[key].dtype == value.dtype
+        np.testing.assert_allclose(got[key], expected[1][key], rtol=1e-4, atol=1e-7)
+
+
+def test_the_gradient_itself_is_differentiated():
+    network = gl.TwoLayerNetwork(4, 5, 3, weight_init_std=0.7, seed=2)
+    v = {k: np.full_like(p, 0.3) for k, p in network.params.items()}
+
+    def slopes(params):
+        gradient = network.loss_and_gradient_at(params, X, ROWS)[1]
+        return sum((gradient[k] * v[k]).sum() for k in v)
+
+    expected = autodiff.hvp(lambda params: network.loss_at(params, X, ROWS), network.params, v)
+    for key, value in autodiff.gradient(slopes, network.params).items():
+        np.testing.assert_allclose(value, expected[key], rtol=1e-10, atol=1e-14)
+
+
 def test_a_network_that_was_pickled_has_its_gradient():
     network = gl.nn.Network([gl.nn.ReLU(), gl.nn.Dense(3), gl.nn.Tanh(), gl.nn.Dense(3)], 4, seed=0)
     again = pickle.loads(pickle.dumps(network))  # noqa: S301  (its own)

@@ -30,8 +30,9 @@ __all__ = [
     "logits_cotangent",
     "relu",
     "sigmoid",
-    "sigmoid_cotangent",
     "sigmoid_of",
+    "sigmoid_of_minus",
+    "sigmoid_slope",
     "softmax",
     "softmax_cross_entropy",
     "tanh",
@@ -42,10 +43,16 @@ __all__ = [
 
 def sigmoid_of(xp: Namespace, a: Array) -> Array:
     """Logistic function; `xp` is the namespace of `a`."""
-    with overflow_expected():  # where exp(-a) is infinite, the quotient is 0 as it should be
-        e = xp.exp(-a)
+    return sigmoid_of_minus(xp, -a)
+
+
+def sigmoid_of_minus(xp: Namespace, b: Array) -> Array:
+    """Logistic function of -b."""
+    with overflow_expected():  # where exp(b) is infinite, the quotient is 0 as it should be
+        e = xp.exp(b)
     e += 1
-    return 1 / e
+    e **= -1  # of its own memory: fresh memory costs more
+    return e
 
 
 def weights_cotangent(g: Array, a: Array) -> Array:
@@ -58,11 +65,11 @@ def biases_cotangent(g: Array) -> Array:
     return ones_to_sum(g.shape[0], g) @ g if g.ndim > 1 else g
 
 
-def sigmoid_cotangent(g: Array, y: Array) -> Array:
-    """Cotangent of the argument of the logistic function, `y` being its value."""
+def sigmoid_slope(y: Array) -> Array:
+    """Derivative of the logistic function, `y` being its value."""
     slope = 1 - y
     slope *= y
-    return g * slope
+    return slope
 
 
 def _rows_of(a: Array) -> int:
@@ -84,7 +91,8 @@ def logits_cotangent(g: Any, b: Array, e: tuple[Array, ...]) -> Array:
     z, p, total, weight = e
     slope = p * (weight / total)[..., None]
     slope -= b
-    return slope * (g / _rows_of(z))
+    slope *= g / _rows_of(z)
+    return slope
 
 
 def targets_cotangent(xp: Namespace, g: Any, e: tuple[Array, ...]) -> Array:
@@ -103,7 +111,9 @@ _linear = primitive(
     forward=lambda xp, a, b, c: a @ b + c,
     names=("x", "W", "b"),
 )
-_sigmoid = primitive("sigmoid", "elementwise", sigmoid_cotangent, forward=sigmoid_of)
+_sigmoid = primitive(
+    "sigmoid", "elementwise", lambda g, y: g * sigmoid_slope(y), forward=sigmoid_of
+)
 _relu = primitive(
     "relu",
     "elementwise",

@@ -1,8 +1,9 @@
 """What networks are made of: dense layers, and functions of every element between them.
 
 A function of every element is known by its `function`, which exact derivatives go through, and by
-three formulas: its `value` y, its `cotangent` by y, and the `change` of its value under a change
-`u` of its argument, accurate to rounding however small that is.
+three formulas: its `value` y, which may write to its argument, for fresh memory costs more than
+arithmetic; its `cotangent` by y; and the `change` of its value under a change `u` of its argument,
+accurate to rounding however small that is.
 """
 
 from __future__ import annotations
@@ -34,11 +35,17 @@ class Sigmoid:
     """Logistic function ``1 / (1 + exp(-x))`` of every element."""
 
     function = staticmethod(functions.sigmoid)
-    value = staticmethod(functions.sigmoid_of)
+
+    @staticmethod
+    def value(xp: Namespace, a: Array) -> Array:
+        a *= -1
+        return functions.sigmoid_of_minus(xp, a)
 
     @staticmethod
     def cotangent(xp: Namespace, g: Array, y: Array) -> Array:
-        return functions.sigmoid_cotangent(g, y)
+        slope = functions.sigmoid_slope(y)
+        slope *= g
+        return slope
 
     @staticmethod
     def change(xp: Namespace, a: Array, y: Array, u: Array) -> Array:
@@ -65,7 +72,9 @@ class Tanh:
 
     @staticmethod
     def cotangent(xp: Namespace, g: Array, y: Array) -> Array:
-        return g * (1 - y * y)
+        slope = 1 - y * y
+        slope *= g
+        return slope
 
     @staticmethod
     def change(xp: Namespace, a: Array, y: Array, u: Array) -> Array:

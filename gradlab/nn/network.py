@@ -7,16 +7,18 @@ The mathematics is pure, functions of `params` that check nothing and never wait
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from numbers import Real
 from os import PathLike
 from typing import Any, Self
 
+from gradlab.autodiff import value_and_grad
+from gradlab.autodiff.array import is_traced
 from gradlab.backend import Array, asarray, namespace, use_backend
 from gradlab.backend.random import Generator, as_generator
 from gradlab.nn.checks import positive_int, real_targets, require_samples, samples, targets
-from gradlab.nn.compiled import compile_gradient
+from gradlab.nn.compiled import compile_network
 from gradlab.nn.functions import accuracy_of_rows, linear
 from gradlab.nn.layers import KINDS, Dense, Layer, Sigmoid
 from gradlab.nn.losses import LOSSES
@@ -106,7 +108,7 @@ class Network:
         self._steps: tuple[tuple[Any, tuple[str, ...]], ...] = tuple(
             zip(self.layers, self.names_of_layers, strict=True)
         )
-        self._loss_and_gradient = compile_gradient(self._steps, self.loss_function)
+        self._compiled = compile_network(self._steps, self.loss_function)
         rng = as_generator(seed)
         self.seed = rng.seed
         with use_backend(dtype=dtype):
@@ -116,11 +118,11 @@ class Network:
                 self.params[f"b{k}"] = asarray([0.0] * sizes[k])
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key != "_loss_and_gradient"}
+        return {key: value for key, value in vars(self).items() if key != "_compiled"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._loss_and_gradient = compile_gradient(self._steps, self.loss_function)
+        self._compiled = compile_network(self._steps, self.loss_function)
 
     def summary(self) -> str:
         """Table of the layers: the features of their output, and how many parameters they have."""
@@ -244,7 +246,7 @@ class Network:
         TypeError
             If `x` is complex, or of another library than the parameters.
         """
-        return self.loss_function.predict(self._scores(self.params, self._samples(x)))
+        return self.loss_function.predict(self.scores_at(self.params, self._samples(x)))
 
     def loss(self, x: Any, t: Any) -> Array:
         """Loss, the mean over the batch.
@@ -390,12 +392,39 @@ class Network:
 
     def loss_at(self, params: Tree, x: Array, rows: Array) -> Array:
         """Loss of `params`, shape (), on what `prepare` returned or some of its samples."""
-        return self.loss_function.of_rows(self._scores(params, x), rows)
+        return self.loss_of(self.scores_at(params, x), rows)
+
+    def accuracy_at(self, params: Tree, x: Array, rows: Array) -> Array:
+        """Accuracy of `params`, shape (), on what `prepare` returned or some of its samples."""
+        return self.accuracy_of(self.scores_at(params, x), rows)
+
+    def scores_at(self, params: Tree, x: Array) -> Array:
+        """Output of the last layer, on what `prepare` returned or some of its samples."""
+        if xp := _plain_namespace(x, params.values()):
+            scores: Array = self._compiled.scores(xp, params, x)
+            return scores
+        for layer, names in self._steps:
+            x = linear(x, *(params[name] for name in names)) if names else layer.function(x)
+        return x
+
+    def loss_of(self, scores: Array, rows: Array) -> Array:
+        """Loss, shape (), where the last layer's output is `scores`."""
+        return self.loss_function.of_rows(scores, rows)
+
+    def accuracy_of(self, scores: Array, rows: Array) -> Array:
+        """Accuracy, shape (), where the last layer's output is `scores`."""
+        if self.loss_name == "mean_squared_error" and rows.shape[-1] == 1:  # there are no classes
+            xp = namespace(scores)
+            return xp.full((), math.nan, dtype=scores.dtype, device=scores.device)
+        return accuracy_of_rows(scores, rows)
 
     def loss_and_gradient_at(self, params: Tree, x: Array, rows: Array) -> tuple[Array, Tree]:
         """What ``autodiff.value_and_grad(loss_at)`` gives, without the time that tracing takes."""
-        xp = namespace(*params.values(), x, rows)
-        found: tuple[Array, Tree] = self._loss_and_gradient(xp, params, x, rows)
+        found: tuple[Array, Tree]
+        if xp := _plain_namespace(x, (*params.values(), rows)):
+            found = self._compiled.loss_and_gradient(xp, params, x, rows)
+        else:
+            found = value_and_grad(self.loss_at)(params, x, rows)
         return found
 
     def numerical_gradient_at(
@@ -404,12 +433,6 @@ class Network:
         """Central differences of `loss_at`, on what `prepare` returned or some of its samples."""
         return central_differences(self, params, x, rows, step)
 
-    def accuracy_at(self, params: Tree, x: Array, rows: Array) -> Array:
-        """Accuracy of `params`, shape (), on what `prepare` returned or some of its samples."""
-        if self.loss_name == "mean_squared_error" and rows.shape[-1] == 1:  # there are no classes
-            return namespace(x).full((), math.nan, dtype=x.dtype, device=x.device)
-        return accuracy_of_rows(self._scores(params, x), rows)
-
     def baseline_at(self, rows: Array) -> Array:
         """Loss, shape (), of the scale of guessing: of one answer to all samples.
 
@@ -417,11 +440,6 @@ class Network:
         error, the variance of the targets: the loss of their mean.
         """
         return self.loss_function.baseline(namespace(rows), rows)
-
-    def _scores(self, params: Tree, x: Array) -> Array:
-        for layer, names in self._steps:
-            x = linear(x, *(params[name] for name in names)) if names else layer.function(x)
-        return x
 
     def _samples(self, x: Any) -> Array:
         params = self.params
@@ -544,6 +562,16 @@ def _output_size(params: Tree, names: tuple[str, ...], features: int, layer: str
         )
         raise ValueError(msg)
     return int(weights[1])
+
+
+def _plain_namespace(x: Array, others: Iterable[Array]) -> Any:
+    """Namespace of arrays that are not traced, of one type and dtype; None of any others."""
+    kind, dtype = type(x), x.dtype
+    for other in others:
+        if type(other) is not kind or other.dtype is not dtype:
+            return None
+    xp = namespace(x)
+    return None if is_traced(xp) else xp
 
 
 def _std(init: Any, inputs: int, outputs: int, called: str = "init") -> float:

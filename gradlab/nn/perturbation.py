@@ -80,7 +80,7 @@ class _Forward:
             if names:
                 self.values.append(x @ params[names[0]] + params[names[1]])
             else:
-                self.values.append(layer.value(xp, x))
+                self.values.append(layer.function(x))
         self.state = network.loss_function.state(xp, self.values[-1], rows)
 
     def changes(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from os import PathLike
 from typing import Any, Literal
 
@@ -15,7 +14,7 @@ from gradlab.nn.checks import positive_int, require_samples
 from gradlab.optimizers import SGD, Optimizer
 from gradlab.training.checkpoint import Checkpoint, fingerprint, name_of
 from gradlab.training.history import History, StopReason
-from gradlab.training.run import Batches, Run, Samples, Trainable
+from gradlab.training.run import Batches, Run, Samples, Trainable, loss_at
 
 __all__ = ["GRADIENTS", "checked_samples", "fit"]
 
@@ -25,10 +24,10 @@ def _by_differences(network: Trainable) -> Callable[..., tuple[Array, Any]]:
     own = getattr(network, "numerical_gradient_at", None)
 
     def plain(params: Any, x: Array, rows: Array) -> Any:
-        return numerical.gradient(partial(network.loss_at, x=x, rows=rows), params)
+        return numerical.gradient(lambda params: loss_at(network, params, x, rows), params)
 
     def call(params: Any, x: Array, rows: Array) -> tuple[Array, Any]:
-        return network.loss_at(params, x, rows), (own or plain)(params, x, rows)
+        return loss_at(network, params, x, rows), (own or plain)(params, x, rows)
 
     return call
 

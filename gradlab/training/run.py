@@ -19,7 +19,7 @@ from gradlab.training.checkpoint import Best, Checkpoint, Mark
 from gradlab.training.divergence import find_divergence, limit_of
 from gradlab.training.history import PER_EPOCH, History
 
-__all__ = ["Batches", "Run", "Samples", "Trainable"]
+__all__ = ["Batches", "Run", "Samples", "Trainable", "loss_at"]
 
 _JUDGED = 100  # samples at least: the loss of fewer is noise
 
@@ -34,23 +34,32 @@ class Trainable(Protocol):
         """Check samples and targets, and return them as the other methods take them."""
         ...
 
-    def loss_at(self, params: dict[str, Array], x: Array, rows: Array) -> Array:
+    def scores_at(self, params: dict[str, Array], x: Array) -> Array:
+        """What the samples are judged by, one row for each."""
+        ...
+
+    def loss_of(self, scores: Array, rows: Array) -> Array:
         """Mean loss of the samples, shape ()."""
+        ...
+
+    def accuracy_of(self, scores: Array, rows: Array) -> Array:
+        """Accuracy on the samples, shape ()."""
         ...
 
     def loss_and_gradient_at(
         self, params: dict[str, Array], x: Array, rows: Array
     ) -> tuple[Array, dict[str, Array]]:
-        """What ``autodiff.value_and_grad(loss_at)`` gives."""
-        ...
-
-    def accuracy_at(self, params: dict[str, Array], x: Array, rows: Array) -> Array:
-        """Accuracy on the samples, shape ()."""
+        """Mean loss of the samples, and its gradient in `params`."""
         ...
 
     def baseline_at(self, rows: Array) -> Array:
         """Loss of what knows nothing of the samples, the same answer to each of them; shape ()."""
         ...
+
+
+def loss_at(network: Trainable, params: dict[str, Array], x: Array, rows: Array) -> Array:
+    """Mean loss of the samples, shape ()."""
+    return network.loss_of(network.scores_at(params, x), rows)
 
 
 class Samples(NamedTuple):
@@ -202,7 +211,7 @@ class Run:
         self._go_to(at)
         if at.steps + at.waiting == good.steps:
             return
-        end = self.network.loss_at(at.params, *self._judged_samples())
+        end = self._end_loss(self.network.scores_at(at.params, self.train.x))
         numbers = self._fetch_losses([self.baseline, end])
         losses = [*self.history.train_loss_list[good.steps :], numbers[1]]
         limit = limit_of(self.history, numbers[0])
@@ -249,21 +258,22 @@ class Run:
         count = -(-_JUDGED // self.batches.size)
         return batches[0] if count == 1 else self.xp.concat(batches[:count])
 
-    def _judged_samples(self) -> tuple[Array, Array]:
-        x, rows = self.train
-        return (
-            self.xp.take(x, self.judged, axis=0),
-            self.xp.take(rows, self.judged, axis=0),
-        )
+    def _end_loss(self, scores: Array) -> Array:
+        """Loss at the end of an epoch, of some of the training samples, given the scores of all."""
+        judged = (self.xp.take(part, self.judged, axis=0) for part in (scores, self.train.rows))
+        return self.network.loss_of(*judged)
 
     def _fetch(self) -> tuple[float, float, dict[str, float]]:
         """Record the losses of the steps; return baseline, loss and metrics of the parameters."""
-        params = self.network.params
-        end = self.network.loss_at(params, *self._judged_samples())
-        metrics = {"accuracy": self.network.accuracy_at(params, *self.train)}
+        network, (x, rows) = self.network, self.train
+        scores = network.scores_at(network.params, x)
+        end = self._end_loss(scores)
+        metrics = {"accuracy": network.accuracy_of(scores, rows)}
         if self.validation:
-            metrics["val_loss"] = self.network.loss_at(params, *self.validation)
-            metrics["val_accuracy"] = self.network.accuracy_at(params, *self.validation)
+            x, rows = self.validation
+            scores = network.scores_at(network.params, x)
+            metrics["val_loss"] = network.loss_of(scores, rows)
+            metrics["val_accuracy"] = network.accuracy_of(scores, rows)
         baseline, loss, *numbers = self._fetch_losses([self.baseline, end, *metrics.values()])
         return baseline, loss, dict(zip(metrics, numbers, strict=True))
 

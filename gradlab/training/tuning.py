@@ -13,7 +13,7 @@ from gradlab.optimizers import SGD, Optimizer
 from gradlab.training.divergence import DivergenceError
 from gradlab.training.history import History
 from gradlab.training.loop import GRADIENTS, checked_samples
-from gradlab.training.run import Batches, Trainable
+from gradlab.training.run import Batches, Trainable, loss_at
 
 _NOISE = 1.001  # a loss that is higher by more than this rises: rounding and tiny rates do not
 
@@ -137,11 +137,11 @@ def lr_find(
             loss, grads = value_and_grad(params, *parts(batch))
             params, state = rule.step(params, grads, state)
             losses.append(loss)
-        return _fetched(xp, [*losses, network.loss_at(params, x, rows)])
+        return _fetched(xp, [*losses, loss_at(network, params, x, rows)])
 
     params = network.params
-    scalars = [network.loss_at(params, *parts(batch)) for batch in drawn[:steps]]
-    *untrained, start = _fetched(xp, [*scalars, network.loss_at(params, x, rows)])
+    scalars = [loss_at(network, params, *parts(batch)) for batch in drawn[:steps]]
+    *untrained, start = _fetched(xp, [*scalars, loss_at(network, params, x, rows)])
     found: tuple[float, float | None] = (start, None)
     tried: list[float] = []
     losses: list[float] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
+from functools import partial
 
 import hand
 import numpy as np
@@ -42,8 +43,7 @@ def by_hand(params, x, rows):
     return losses
 
 
-def by_fit(params, x, rows, optimizer):
-    network = gl.TwoLayerNetwork(x.shape[1], HIDDEN, 10, "glorot", seed=0, dtype=str(x.dtype))
+def by_fit(network, params, x, rows, optimizer):
     network.params = dict(params)
     return gl.training.fit(
         network, x, rows, epochs=EPOCHS, batch_size=BATCH, optimizer=optimizer
@@ -131,11 +131,12 @@ def main():
     for name in ("digits", "784-50-10"):
         for dtype in ("float32", "float64"):
             x, rows = data(name, dtype)
-            start = gl.TwoLayerNetwork(x.shape[1], HIDDEN, 10, "glorot", seed=0, dtype=dtype).params
+            network = gl.TwoLayerNetwork(x.shape[1], HIDDEN, 10, "glorot", seed=0, dtype=dtype)
+            start = dict(network.params)
             rivals = {
-                "by hand": lambda x=x, rows=rows, p=start: by_hand(p, x, rows),
-                "fit": lambda x=x, rows=rows, p=start: by_fit(p, x, rows, gl.optimizers.SGD(LR)),
-                "Adam": lambda x=x, rows=rows, p=start: by_fit(p, x, rows, gl.optimizers.Adam()),
+                "by hand": partial(by_hand, start, x, rows),
+                "fit": partial(by_fit, network, start, x, rows, gl.optimizers.SGD(LR)),
+                "Adam": partial(by_fit, network, start, x, rows, gl.optimizers.Adam()),
             }
             if importlib.util.find_spec("torch"):
                 rivals["torch"] = lambda x=x, rows=rows, p=start: by_torch(p, x, rows)
