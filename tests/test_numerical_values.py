@@ -237,6 +237,17 @@ def test_a_row_of_the_whole_chunk_never_exceeds_its_size(vectorized):
     assert sum(sizes) == 2 * 7 + 1
 
 
+def test_chunks_are_of_one_size():
+    sizes = []
+
+    def f(x):
+        sizes.append(x.shape[0])
+        return np.sum(x**2, axis=-1)
+
+    gradient(f, np.ones(50), vectorized=True, chunk_size=80)
+    assert sizes == [1, 50, 50]  # not 80 and 20: small arrays are faster, and their calls as dear
+
+
 def test_steps_and_bounds_go_to_their_leaves_by_name():
     x = {"a": np.ones(2), "b": np.asarray(2.0)}
     seen = []

@@ -291,13 +291,15 @@ def _all_equal(xp: Namespace, columns: list[Array], value: Array) -> bool:
 def chunks(xp: Namespace, x: Array, points: Sequence[Array], rows: int) -> Iterator[Array]:
     """Copies of `x`, each with the next element taken from the first point, then from the next one.
 
-    There are `rows` of them at a time.
+    There are about as many at a time, at most `rows`.
     """
     flat = xp.reshape(x, (-1,))
     n = flat.shape[0]
     taken = [xp.reshape(point, (-1,)) for point in points]
-    for start in range(0, n * len(taken), rows):
-        count = min(rows, n * len(taken) - start)
+    total = n * len(taken)
+    rows = -(-total // max(1, -(-total // rows)))  # chunks of one size, and no small rest
+    for start in range(0, total, rows or 1):
+        count = min(rows, total - start)
         copies = xp.tile(flat, (count,))
         row = 0
         while row < count:
