@@ -169,7 +169,7 @@ class _Rule(ABC):
         """What `step` returns, unchecked: `params` and `grads` are dicts of arrays that fit.
 
         They have axes, and one dtype, as those of networks have. Checks cost a step of a small
-        network as much as its arithmetic.
+        network as much as its arithmetic. `grads` are given away: they may be written to.
         """
         names = self._memory()
         gs = [grads[key] for key in params]
@@ -254,7 +254,7 @@ class SGD(_Rule):
         if self.momentum or self.weight_decay:
             return _Rule.advance(self, params, grads, state)
         lr, count = self.lr_at(state["step"]), state["step"] + 1
-        return {key: p - lr * grads[key] for key, p in params.items()}, {"step": count}
+        return {key: _less(p, lr, grads[key]) for key, p in params.items()}, {"step": count}
 
     def _memory(self) -> tuple[str, ...]:
         return ("momentum",) if self.momentum else ()
@@ -266,8 +266,13 @@ class SGD(_Rule):
             g = _decayed(p, g, self.weight_decay)
         if not memory:
             return (p - lr * g,)
-        v = self.momentum * memory[0] + g
-        return p - lr * (g + self.momentum * v if self.nesterov else v), v
+        v = self.momentum * memory[0]
+        v += g
+        if not self.nesterov:
+            return p - lr * v, v
+        ahead = self.momentum * v
+        ahead += g
+        return _less(p, lr, ahead), v
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,8 +310,11 @@ class AdaGrad(_Rule):
         self, xp: Namespace, lr: float, count: int, p: Array, g: Array, *memory: Array
     ) -> tuple[Array, ...]:
         g = _decayed(p, g, self.weight_decay)
-        total = memory[0] + g * g
-        return p - lr * (g / (xp.sqrt(total) + self.eps)), total
+        total = g * g
+        total += memory[0]
+        root = xp.sqrt(total)
+        root += self.eps
+        return _less(p, lr, g / root), total
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,11 +356,13 @@ class RMSprop(_Rule):
         self, xp: Namespace, lr: float, count: int, p: Array, g: Array, *memory: Array
     ) -> tuple[Array, ...]:
         g = _decayed(p, g, self.weight_decay)
-        average = self.alpha * memory[0] + (1 - self.alpha) * (g * g)
-        v = g / (xp.sqrt(average) + self.eps)
+        average = _averaged(self.alpha, memory[0], g * g)
+        root = xp.sqrt(average)
+        root += self.eps
+        v = g / root
         if not self.momentum:
-            return p - lr * v, average
-        v = self.momentum * memory[1] + v
+            return _less(p, lr, v), average
+        v += self.momentum * memory[1]
         return p - lr * v, average, v
 
 
@@ -523,6 +533,24 @@ def clip_norm(optimizer: Optimizer, max_norm: float) -> Optimizer:
     return _Clipped(optimizer, _positive(max_norm, "max_norm"))
 
 
+# A rule's own arrays are written to: fresh memory costs more than arithmetic. NumPy's scalars never
+# are, hence the returns.
+
+
+def _less(p: Array, lr: float, direction: Array) -> Array:
+    """``p - lr * direction`` in the memory of `direction`."""
+    direction *= -lr
+    direction += p
+    return direction
+
+
+def _averaged(share: float, before: Array, new: Array) -> Array:
+    """``share * before + (1 - share) * new`` in the memory of `new`."""
+    new *= 1 - share
+    new += share * before
+    return new
+
+
 def _decayed(p: Array, g: Array, weight_decay: float) -> Array:
     return g + weight_decay * p if weight_decay else g
 
@@ -531,10 +559,13 @@ def _adam(  # noqa: PLR0917  (as `_moved` has them)
     rule: Adam | AdamW, xp: Namespace, lr: float, count: int, p: Array, g: Array, *memory: Array
 ) -> tuple[Array, ...]:
     b1, b2 = rule.betas
-    mean = b1 * memory[0] + (1 - b1) * g
-    square = b2 * memory[1] + (1 - b2) * (g * g)
-    root = xp.sqrt(square) / math.sqrt(1 - b2 ** (count + 1)) + rule.eps
-    return p - (lr / (1 - b1 ** (count + 1))) * (mean / root), mean, square
+    mean = b1 * memory[0]
+    mean += (1 - b1) * g
+    square = _averaged(b2, memory[1], g * g)
+    root = xp.sqrt(square)
+    root /= math.sqrt(1 - b2 ** (count + 1))
+    root += rule.eps
+    return _less(p, lr / (1 - b1 ** (count + 1)), mean / root), mean, square
 
 
 def _set(rule: Any, **checks: Callable[[Any, str], Any]) -> None:

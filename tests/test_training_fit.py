@@ -358,6 +358,23 @@ def test_reduce_stands_between_gradient_and_step():
     assert [grads["w"].tolist() for grads in given] == [[1.0]] * 3
 
 
+@pytest.mark.parametrize("made", [gl.nn.Network, gl.TwoLayerNetwork])
+def test_gradients_that_a_network_keeps_are_not_written_to(made):
+    class Keeping(made):
+        def loss_and_gradient_at(self, params, x, rows):
+            loss, grads = super().loss_and_gradient_at(params, x, rows)
+            kept.append((grads, {k: g.copy() for k, g in grads.items()}))
+            return loss, grads
+
+    kept = []
+    sizes = (2, 3, 2) if made is gl.TwoLayerNetwork else ([gl.nn.Dense(2)], 2)
+    fit(Keeping(*sizes, seed=0), *data(), steps=4, optimizer=SGD(0.5))
+    assert len(kept) == 4
+    for grads, copies in kept:
+        for name, copy in copies.items():
+            np.testing.assert_array_equal(grads[name], copy)
+
+
 def test_the_rate_of_each_epoch_is_recorded():
     history = Recorder(4).fit(steps=5, batch_size=2, optimizer=SGD(lambda step: 0.5**step))
     assert history.lr == [0.5, 0.125, 0.0625]

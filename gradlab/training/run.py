@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from gradlab.backend import Array, namespace, to_numpy
 from gradlab.backend.random import Generator
+from gradlab.nn import Network
 from gradlab.optimizers import Optimizer, advance_of, lr_of
 from gradlab.training.checkpoint import Best, Checkpoint, Mark
 from gradlab.training.divergence import find_divergence, limit_of
@@ -21,6 +22,7 @@ from gradlab.training.history import PER_EPOCH, History
 
 __all__ = ["Batches", "Run", "Samples", "Trainable", "loss_at"]
 
+_OWN = ("loss_and_gradient_at", "numerical_gradient_at")
 _JUDGED = 100  # samples at least: the loss of fewer is noise
 
 
@@ -128,7 +130,9 @@ class Run:
         self.value_and_grad = gradient(network)
         self.move = optimizer.step
         is_of_one_dtype = len({leaf.dtype for leaf in network.params.values()}) == 1
-        can_advance = reduce is None and is_of_one_dtype
+        # `advance` writes to gradients: to those that gradlab itself has made for this step alone
+        is_own = all(getattr(type(network), name, None) is getattr(Network, name) for name in _OWN)
+        can_advance = reduce is None and is_of_one_dtype and is_own
         self.move_again = advance_of(optimizer) if can_advance else optimizer.step
         self.good = Mark(dict(network.params), state, batches.rng.state, 0, 0, 0, None)
         self.at = self.good
