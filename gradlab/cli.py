@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
         status = run(arguments)
-        sys.stdout.flush()  # here, where a pipe that is closed is expected
+        print(end="", flush=True)  # here, where a pipe that is closed is expected
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
         return EXIT_PIPE
@@ -207,7 +207,7 @@ def _train_on_selected(arguments: argparse.Namespace) -> int:
     count = sum(math.prod(value.shape) for value in network.params.values())
     say(f"network   {sizes}, {count} parameters, gradients by {how}")
 
-    has_terminal = sys.stderr.isatty()
+    has_terminal = sys.stderr is not None and sys.stderr.isatty()  # None: closed from the start
     try:
         history = _fit(
             arguments,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -270,6 +271,12 @@ def test_output_that_nobody_reads_any_more_ends_quietly():
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_stream_that_was_closed_from_the_start_is_no_mistake(monkeypatch, stream):
+    monkeypatch.setattr(sys, stream, None)
+    assert cli.main([*QUICK]) == 0
+
+
 def test_the_doctor_says_what_is_selected_and_what_works(capsys):
     assert cli.main(["doctor"]) == 0
     out = capsys.readouterr().out
@@ -280,6 +287,15 @@ def test_the_doctor_says_what_is_selected_and_what_works(capsys):
     report = json.loads(capsys.readouterr().out)
     assert report["selected"]["backend"] == "numpy"
     assert report["backends"]["numpy"]["usable"]
+
+
+def test_the_doctor_examines_sources_that_are_not_installed(capsys, monkeypatch):
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    assert cli.main(["doctor"]) == 0
+    assert "versions          gradlab unknown" in capsys.readouterr().out
 
 
 def test_the_doctor_fails_where_the_selection_cannot_work(capsys, monkeypatch):
