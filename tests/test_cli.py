@@ -139,7 +139,7 @@ def test_a_sweep_prints_a_table(capsys):
 
 
 def test_a_rate_is_found_and_said(capsys):
-    assert cli.main(["lr-find", *QUICK[1:]]) == 0
+    assert cli.main(["lr-find", "--hidden", "3", "--batch-size", "500"]) == 0
     *table, last = capsys.readouterr().out.splitlines()
     assert last.startswith("try --lr ")
     assert sum("best" in line for line in table) == 1
@@ -257,7 +257,7 @@ def test_an_interrupt_anywhere_is_told_in_one_line(capsys, monkeypatch, command)
 
     monkeypatch.setattr(cli, "_load", interrupted)
     values = ("lr", "1") if command == "sweep" else ()
-    assert cli.main([command, *values, *QUICK[1:]]) == 130
+    assert cli.main([command, *values, "--hidden", "3"]) == 130
     assert capsys.readouterr().err == f"gradlab {command}: interrupted\n"
 
 
@@ -320,6 +320,13 @@ def test_the_doctor_shows_memory_fallbacks_and_warnings(capsys, monkeypatch):
     assert "device 0: NVIDIA H200, 1.0 of 4.0 GiB free" in out
     assert "this process: 1 MiB in arrays, 3 MiB held by CuPy's pool" in out
     assert "warning           several wheels" in out
+
+
+@pytest.mark.parametrize("option", ["--epochs", "--lr", "--patience"])
+def test_finding_a_rate_refuses_what_it_would_not_heed(capsys, option):
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["lr-find", option, "1"])
+    assert f"unrecognized arguments: {option} 1" in capsys.readouterr().err
 
 
 def test_help_names_every_option():
