@@ -267,6 +267,26 @@ def test_bad_samples_and_targets_are_refused_before_any_work(backend):
         network.predict(x[:, :3])
 
 
+NO_PARAMETERS = {
+    "integers, which would truncate the samples": (
+        np.ones((2, 3), int),
+        "got 'W1': int64, 'b1': float64",
+    ),
+    "complex": (np.ones((2, 3), complex), "got 'W1': complex128"),
+    "list": ([[1.0]], r"`network.params\['W1'\]` must be an array: got \[\[1.0\]\]"),
+    "none": (None, r"`network.params\['W1'\]` must be an array: got None"),
+}
+
+
+@pytest.mark.parametrize("what", NO_PARAMETERS)
+def test_parameters_of_no_real_floating_dtype_are_refused(what):
+    value, message = NO_PARAMETERS[what]
+    network = TwoLayerNetwork(2, 3, 2, seed=0)
+    network.params["W1"] = value
+    with pytest.raises(TypeError, match=message):
+        network.predict([0.5, 0.5])
+
+
 def test_arrays_of_two_libraries_are_named_with_the_cure():
     network = make()
     foreign = array_api_strict.asarray(X)

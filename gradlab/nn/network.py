@@ -13,7 +13,7 @@ from numbers import Real
 from os import PathLike
 from typing import Any, Self
 
-from gradlab.backend import Array, asarray, namespace, use_backend
+from gradlab.backend import Array, asarray, is_array, namespace, use_backend
 from gradlab.backend.random import Generator, as_generator
 from gradlab.nn.checks import positive_int, real_targets, require_samples, samples, targets
 from gradlab.nn.compiled import compile_gradient
@@ -430,7 +430,12 @@ class Network:
         ):
             _require_all(params, names, f"{number}, {layer!r}")
         called = tuple(f"network.params[{key!r}]" for key in params)
-        namespace(*params.values(), names=called)
+        xp = namespace(*params.values(), names=called)
+        dtypes = {name: params[name].dtype for names in self.names_of_layers for name in names}
+        if not all(xp.isdtype(dtype, "real floating") for dtype in set(dtypes.values())):
+            found = ", ".join(f"{name!r}: {dtype}" for name, dtype in dtypes.items())
+            msg = f"`network.params` must be real floating: got {found}; cast with xp.astype"
+            raise TypeError(msg)
         features = params["W1"].shape[0]
         for number, (layer, names) in enumerate(self._steps):
             if names:
@@ -531,6 +536,13 @@ def _require_all(params: Tree, names: tuple[str, ...], layer: str) -> None:
             f"`network.params` must have the parameters of layer {layer}: {missing[0]!r} is missing"
         )
         raise ValueError(msg)
+    for name in names:
+        if not is_array(params[name]):
+            msg = (
+                f"`network.params[{name!r}]` must be an array: got {params[name]!r}; convert it "
+                "with gradlab.asarray"
+            )
+            raise TypeError(msg)
 
 
 def _output_size(params: Tree, names: tuple[str, ...], features: int, layer: str) -> int:
