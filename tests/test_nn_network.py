@@ -168,6 +168,18 @@ def test_the_textbook_loop_runs_on_every_backend_with_take(backend):
     assert float(network.loss(x_train, t_train)) < before
 
 
+def test_the_number_of_units_may_come_from_an_array():
+    network = nn.Network([nn.Dense(LABELS.max() + 1)], 4, seed=0)
+    assert repr(network.layers) == "(Dense(units=3),)"
+
+
+def test_the_loss_of_a_regression_is_an_array_too(backend):
+    network = nn.Network([nn.Dense(3)], 4, loss="mean_squared_error", seed=0)
+    x, t = gl.asarray(X.tolist()), gl.asarray(ROWS.tolist())
+    assert type(network.loss(x, t)) is type(x)
+    assert network.loss(x, t).shape == ()
+
+
 def test_parameters_are_the_same_on_every_backend(backend):
     network = TwoLayerNetwork(4, 3, 2, seed=11)
     with gl.use_backend("numpy", dtype="float64"):

@@ -68,7 +68,7 @@ class MeanSquaredError:
     @staticmethod
     def of_rows(z: Array, rows: Array) -> Array:
         xp = namespace(z, rows)
-        return xp.mean((z - rows) ** 2)
+        return xp.asarray(xp.mean((z - rows) ** 2))
 
     @staticmethod
     def value(xp: Namespace, z: Array, rows: Array) -> tuple[Array, Any]:

@@ -506,18 +506,18 @@ class TwoLayerNetwork(Network):
 
 
 def _checked_layers(layers: Any) -> tuple[Layer, ...]:
-    found = tuple(layers) if isinstance(layers, list | tuple) else ()
+    found = list(layers) if isinstance(layers, list | tuple) else []
     names = ", ".join(f"{name}()" for name in KINDS)
     for number, layer in enumerate(found, 1):
         if not isinstance(layer, tuple(KINDS.values())):
             msg = f"layer {number} of `layers` must be one of {names}: got {layer!r}"
             raise TypeError(msg)
         if isinstance(layer, Dense):
-            positive_int(layer.units, f"units of layer {number}")
+            found[number - 1] = Dense(positive_int(layer.units, f"units of layer {number}"))
     if not any(isinstance(layer, Dense) for layer in found):
         msg = f"`layers` must be a list of layers ({names}), one of them Dense: got {layers!r}"
         raise ValueError(msg)
-    return found
+    return tuple(found)
 
 
 def _names(layers: tuple[Layer, ...]) -> tuple[tuple[str, ...], ...]:
