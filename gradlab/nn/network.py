@@ -213,13 +213,14 @@ class Network:
             KINDS[name](*([] if units is None else [units])) for name, units in state["layers"]
         ]
         weights = state["params"]["W1"]
+        dtype = weights.dtype.name
         Network.__init__(
             network,
             layers,
             weights.shape[0],
             loss=state["loss"],
             seed=state["seed"],
-            dtype=weights.dtype.name,
+            dtype=dtype if dtype in ("float64", "float32") else None,  # of what is replaced below
         )
         network.params = {name: asarray(value) for name, value in state["params"].items()}
         return network
