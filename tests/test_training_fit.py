@@ -355,6 +355,15 @@ def test_reduce_stands_between_gradient_and_step():
     assert [grads["w"].tolist() for grads in given] == [[1.0]] * 3
 
 
+@pytest.mark.parametrize(
+    ("reduce", "got"),
+    [(lambda grads: None, "got NoneType"), (lambda grads: {"v": 1}, r"got \['v'\]")],
+)
+def test_what_reduce_returns_is_looked_at(reduce, got):
+    with pytest.raises(ValueError, match=rf"`reduce` must return a dict .* \['w'\]: {got}"):
+        Recorder(4).fit(steps=3, batch_size=2, reduce=reduce)
+
+
 def test_the_rate_of_each_epoch_is_recorded():
     history = Recorder(4).fit(steps=5, batch_size=2, optimizer=SGD(lambda step: 0.5**step))
     assert history.lr == [0.5, 0.125, 0.0625]
