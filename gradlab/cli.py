@@ -275,6 +275,8 @@ def _sweep(arguments: argparse.Namespace) -> int:
         raise ValueError(msg) from error
     with _selected(arguments):
         train, validation, test = _load(arguments)
+        names = ["loss", "accuracy", *(["val_loss"] if validation else [])]
+        blank = dict.fromkeys([*names, "test_accuracy"])  # columns, whatever comes first
 
         def run(value: Any) -> Any:
             one = argparse.Namespace(**{**vars(arguments), option: value})
@@ -282,10 +284,10 @@ def _sweep(arguments: argparse.Namespace) -> int:
             try:
                 history = _fit(one, network, train, validation)
             except training.DivergenceError as error:
-                return {"loss": error.loss, "stop_reason": "diverged"}
-            names = ("loss", "accuracy", "val_loss")
+                return {**blank, "loss": error.loss, "stop_reason": "diverged"}
             last = {name: getattr(history, name)[-1:] for name in names}
             return {
+                **blank,
                 **{name: values[0] for name, values in last.items() if values},
                 "test_accuracy": float(network.accuracy(*test)),
                 "stop_reason": history.stop_reason,

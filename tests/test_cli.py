@@ -133,6 +133,8 @@ def test_a_sweep_prints_a_table(capsys):
     assert [(row[0], row[-1]) for row in rows] == (
         [("0.1", "finished"), ("1", "finished"), ("1e+06", "diverged")]
     )
+    assert cli.main(["sweep", "lr", "1e6", "1", *QUICK[1:], "--validation", "0.1"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].split() == names
     assert cli.main(["sweep", "batch-size", "50", "500", *QUICK[1:]]) == 0
     rows = capsys.readouterr().out.splitlines()[1:]
     assert len({row.split()[1] for row in rows}) == 2
