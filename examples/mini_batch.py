@@ -7,7 +7,7 @@ import numpy as np
 import gradlab as gl
 
 
-def main(iters_num: int = 20) -> None:
+def main(iters_num: int = 200) -> None:
     """Train for `iters_num` mini-batches, then test."""
     batch_size, learning_rate = 50, 1.0
     rng = np.random.default_rng(0)
@@ -26,7 +26,7 @@ def main(iters_num: int = 20) -> None:
         for key in ("W1", "b1", "W2", "b2"):
             network.params[key] -= learning_rate * grad[key]
 
-        if i % 5 == 0:
+        if i % 20 == 0:
             print(f"step {i:3d}  loss {float(network.loss(x_batch, t_batch)):.3f}")
     print(f"test accuracy {float(network.accuracy(x_test, t_test)):.3f}")
 

@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
         status = run(arguments)
-        sys.stdout.flush()  # here, where a pipe that is closed is expected
+        print(end="", flush=True)  # here, where a pipe that is closed is expected
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
         return EXIT_PIPE
@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_training_options(sweep)
 
     find = command("lr-find", _lr_find, "find a learning rate by short trainings with many")
-    _add_training_options(find)
+    _add_options(find)
 
     doctor = commands.add_parser(
         "doctor",
@@ -116,6 +116,26 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_training_options(parser: argparse.ArgumentParser) -> None:
+    _add_options(parser)
+    parser.add_argument("--epochs", type=_whole(1), default=10, help="passes through the data")
+    rates = ", ".join(f"{name} {lr:g}" for name, (_, lr) in OPTIMIZERS.items())
+    parser.add_argument(
+        "--lr",
+        type=_positive_float,
+        default=argparse.SUPPRESS,
+        help=f"learning rate (default: {rates})",
+    )
+    parser.add_argument(
+        "--patience",
+        type=_whole(1),
+        default=argparse.SUPPRESS,
+        metavar="EPOCHS",
+        help="stop after so many without a lower loss in validation, and take the best weights",
+    )
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of all commands that train, if only to find a learning rate."""
     parser.add_argument(
         "--data",
         default="digits",
@@ -123,15 +143,7 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         help="'digits' (8x8, part of gradlab), or a folder or mnist.npz with MNIST",
     )
     parser.add_argument("--hidden", type=_whole(1), default=50, help="hidden units")
-    parser.add_argument("--epochs", type=_whole(1), default=10, help="passes through the data")
-    rates = ", ".join(f"{name} {lr:g}" for name, (_, lr) in OPTIMIZERS.items())
     parser.add_argument("--optimizer", choices=list(OPTIMIZERS), default="sgd", help="update rule")
-    parser.add_argument(
-        "--lr",
-        type=_positive_float,
-        default=argparse.SUPPRESS,
-        help=f"learning rate (default: {rates})",
-    )
     parser.add_argument("--batch-size", type=_whole(1), default=100, help="samples a step")
     parser.add_argument(
         "--gradient",
@@ -145,13 +157,6 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         metavar="PART",
         help="part of the training samples to validate with, such as 0.1 (default: none)",
-    )
-    parser.add_argument(
-        "--patience",
-        type=_whole(1),
-        default=argparse.SUPPRESS,
-        metavar="EPOCHS",
-        help="stop after so many without a lower loss in validation, and take the best weights",
     )
     parser.add_argument("--seed", type=_whole(0), default=0, help="of weights and shuffling")
     parser.add_argument(
@@ -207,7 +212,7 @@ def _train_on_selected(arguments: argparse.Namespace) -> int:
     count = sum(math.prod(value.shape) for value in network.params.values())
     say(f"network   {sizes}, {count} parameters, gradients by {how}")
 
-    has_terminal = sys.stderr.isatty()
+    has_terminal = sys.stderr is not None and sys.stderr.isatty()  # None: closed from the start
     try:
         history = _fit(
             arguments,
@@ -270,6 +275,8 @@ def _sweep(arguments: argparse.Namespace) -> int:
         raise ValueError(msg) from error
     with _selected(arguments):
         train, validation, test = _load(arguments)
+        names = ["loss", "accuracy", *(["val_loss"] if validation else [])]
+        blank = dict.fromkeys([*names, "test_accuracy"])  # columns, whatever comes first
 
         def run(value: Any) -> Any:
             one = argparse.Namespace(**{**vars(arguments), option: value})
@@ -277,10 +284,10 @@ def _sweep(arguments: argparse.Namespace) -> int:
             try:
                 history = _fit(one, network, train, validation)
             except training.DivergenceError as error:
-                return {"loss": error.loss, "stop_reason": "diverged"}
-            names = ("loss", "accuracy", "val_loss")
+                return {**blank, "loss": error.loss, "stop_reason": "diverged"}
             last = {name: getattr(history, name)[-1:] for name in names}
             return {
+                **blank,
                 **{name: values[0] for name, values in last.items() if values},
                 "test_accuracy": float(network.accuracy(*test)),
                 "stop_reason": history.stop_reason,

@@ -45,8 +45,9 @@ def save(path: str | PathLike[str], state: Any) -> None:
     Parameters
     ----------
     path : str or path
-        Replaced if it exists. The new content grows in a file beside it, of the same name with
-        ``.part`` at its end, which a process that is killed may leave; the next `save` takes it.
+        Replaced if it exists; of a link, what it points to. The new content grows in a file beside
+        it, of the same name with ``.part`` at its end, which a process that is killed may leave;
+        the next `save` takes it.
     state : tree
         Dicts, lists and tuples, nested, of arrays of any backend and of str, int, float, bool
         and None. Keys are such plain values.
@@ -74,8 +75,8 @@ def save(path: str | PathLike[str], state: Any) -> None:
     manifest["sha256"] = _checksum(manifest, arrays)
     named = {f"a{k}": array for k, array in enumerate(arrays)}
     named[_MANIFEST] = np.frombuffer(json.dumps(manifest).encode(), np.uint8)
-    path, content = Path(path), _archive(named)
-    part = _part(path)
+    content = _archive(named)
+    path, part = _places(path)
     try:
         with part.open("wb") as file:
             file.write(content)
@@ -88,17 +89,20 @@ def save(path: str | PathLike[str], state: Any) -> None:
 
 def rehearse(path: str | PathLike[str], state: Any) -> None:
     """Raise what `save` would raise now, without a write: better known before long work."""
-    path = Path(path)
+    path, part = _places(path)
     _encode(state, "state", [])
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    part = _part(path)
     part.open("wb").close()
     part.unlink()
 
 
-def _part(path: Path) -> Path:
-    return path.with_name(path.name + ".part")
+def _places(path: str | PathLike[str]) -> tuple[Path, Path]:
+    """Where the file is, which is where a link points, and where its new content grows."""
+    path = Path(os.path.realpath(Path(path)))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():  # a device, which root may replace
+        raise FileExistsError(errno.EEXIST, "not a regular file", str(path))
+    return path, path.with_name(path.name + ".part")
 
 
 def _archive(named: dict[str, Any]) -> bytes:

@@ -166,6 +166,14 @@ def test_a_cupy_that_is_not_there_gets_the_line_that_installs_it(monkeypatch):
     assert isinstance(e.value, ImportError)
 
 
+def test_a_folder_that_an_uninstalled_cupy_has_left_is_no_cupy(monkeypatch, tmp_path):
+    (tmp_path / "cupy" / "cuda").mkdir(parents=True)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    with pytest.raises(BackendNotInstalledError, match="not installed"):
+        enter("cupy")
+
+
 def test_out_of_memory_stays_what_it_is(install):
     install(fake_cupy(fails=MemoryError("full")))
     with pytest.raises(MemoryError, match="full"):

@@ -252,3 +252,40 @@ def test_tasks_keep_their_selections_apart():
         return await asyncio.gather(work("device1"), work("device2"))
 
     assert asyncio.run(both()) == ["numpy", "numpy"]
+
+
+def test_one_selection_may_hold_in_several_threads_and_tasks_at_once():
+    selection = use_backend(f"{STRICT}:device1")
+    begun, inside, left = (threading.Event() for _ in range(3))
+
+    def first():
+        with selection:
+            begun.set()
+            assert inside.wait(timeout=10)
+            seen = get_backend().device
+        left.set()
+        return seen, get_backend().name
+
+    def second():
+        assert begun.wait(timeout=10)
+        with selection:
+            inside.set()
+            assert left.wait(timeout=10)
+            seen = get_backend().device
+        return seen, get_backend().name
+
+    with ThreadPoolExecutor(2) as pool:
+        ends = [pool.submit(first), pool.submit(second)]
+        assert [end.result() for end in ends] == [("device1", "numpy")] * 2
+
+    async def task(rounds):
+        with selection:
+            for _ in range(rounds):
+                await asyncio.sleep(0)
+            seen = get_backend().device
+        return seen, get_backend().name
+
+    async def both():
+        return await asyncio.gather(task(1), task(3))
+
+    assert asyncio.run(both()) == [("device1", "numpy")] * 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -132,13 +133,15 @@ def test_a_sweep_prints_a_table(capsys):
     assert [(row[0], row[-1]) for row in rows] == (
         [("0.1", "finished"), ("1", "finished"), ("1e+06", "diverged")]
     )
+    assert cli.main(["sweep", "lr", "1e6", "1", *QUICK[1:], "--validation", "0.1"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].split() == names
     assert cli.main(["sweep", "batch-size", "50", "500", *QUICK[1:]]) == 0
     rows = capsys.readouterr().out.splitlines()[1:]
     assert len({row.split()[1] for row in rows}) == 2
 
 
 def test_a_rate_is_found_and_said(capsys):
-    assert cli.main(["lr-find", *QUICK[1:]]) == 0
+    assert cli.main(["lr-find", "--hidden", "3", "--batch-size", "500"]) == 0
     *table, last = capsys.readouterr().out.splitlines()
     assert last.startswith("try --lr ")
     assert sum("best" in line for line in table) == 1
@@ -256,7 +259,7 @@ def test_an_interrupt_anywhere_is_told_in_one_line(capsys, monkeypatch, command)
 
     monkeypatch.setattr(cli, "_load", interrupted)
     values = ("lr", "1") if command == "sweep" else ()
-    assert cli.main([command, *values, *QUICK[1:]]) == 130
+    assert cli.main([command, *values, "--hidden", "3"]) == 130
     assert capsys.readouterr().err == f"gradlab {command}: interrupted\n"
 
 
@@ -270,6 +273,12 @@ def test_output_that_nobody_reads_any_more_ends_quietly():
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_stream_that_was_closed_from_the_start_is_no_mistake(monkeypatch, stream):
+    monkeypatch.setattr(sys, stream, None)
+    assert cli.main([*QUICK]) == 0
+
+
 def test_the_doctor_says_what_is_selected_and_what_works(capsys):
     assert cli.main(["doctor"]) == 0
     out = capsys.readouterr().out
@@ -280,6 +289,15 @@ def test_the_doctor_says_what_is_selected_and_what_works(capsys):
     report = json.loads(capsys.readouterr().out)
     assert report["selected"]["backend"] == "numpy"
     assert report["backends"]["numpy"]["usable"]
+
+
+def test_the_doctor_examines_sources_that_are_not_installed(capsys, monkeypatch):
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    assert cli.main(["doctor"]) == 0
+    assert "versions          gradlab unknown" in capsys.readouterr().out
 
 
 def test_the_doctor_fails_where_the_selection_cannot_work(capsys, monkeypatch):
@@ -304,6 +322,13 @@ def test_the_doctor_shows_memory_fallbacks_and_warnings(capsys, monkeypatch):
     assert "device 0: NVIDIA H200, 1.0 of 4.0 GiB free" in out
     assert "this process: 1 MiB in arrays, 3 MiB held by CuPy's pool" in out
     assert "warning           several wheels" in out
+
+
+@pytest.mark.parametrize("option", ["--epochs", "--lr", "--patience"])
+def test_finding_a_rate_refuses_what_it_would_not_heed(capsys, option):
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["lr-find", option, "1"])
+    assert f"unrecognized arguments: {option} 1" in capsys.readouterr().err
 
 
 def test_help_names_every_option():

@@ -282,6 +282,15 @@ def test_an_archive_whose_bytes_were_changed_is_refused(tmp_path):
     assert_refused(path, "Bad CRC-32 for file 'x_train.npy'")
 
 
+def test_an_archive_whose_directory_is_wrong_is_refused(tmp_path):
+    path = tmp_path / "mnist.npz"
+    np.savez(path, **made())
+    data = bytearray(path.read_bytes())
+    data[-4] ^= 1  # of where the directory begins: then the members would, before the file does
+    path.write_bytes(data)
+    assert_refused(path, f"{path}, array 'x_train': expected uint8 of 3 dimensions")
+
+
 @pytest.mark.parametrize("data", [b"", b"<html>", IMAGES, b"PK\3\4 and no more"])
 def test_a_file_that_is_no_archive_is_named_with_what_path_may_be(tmp_path, data):
     path = tmp_path / "some.npz"

@@ -58,6 +58,16 @@ def test_a_network_moves_to_the_backend_that_is_selected(path, backend):
     np.testing.assert_allclose(got, network.predict(X), rtol=1e-5)
 
 
+def test_parameters_in_half_precision_come_back_bit_by_bit(path):
+    network = NETWORKS["deep"]()
+    network.params = {key: value.astype(np.float16) for key, value in network.params.items()}
+    network.save(path)
+    again = nn.Network.load(path)
+    for key, value in network.params.items():
+        assert again.params[key].dtype == np.float16
+        assert again.params[key].tobytes() == value.tobytes()
+
+
 def test_a_dtype_that_the_device_lacks_is_refused(path):
     pytest.importorskip("array_api_strict")
     NETWORKS["two layers"]().save(path)

@@ -165,6 +165,14 @@ def test_scores_must_be_real_floating(xp):
         nn.accuracy(xp.asarray([[1, 2]]), xp.asarray([1]))
 
 
+@pytest.mark.parametrize("function", [nn.sigmoid, nn.tanh, nn.softmax])
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "bool", "complex64"])
+def test_bytes_which_would_wrap_around_are_refused(xp, function, dtype):
+    x = xp.asarray([0, 1], dtype=getattr(xp, dtype))
+    with pytest.raises(TypeError, match="`x` must be real floating: got"):
+        function(x)
+
+
 def test_results_are_arrays_even_where_numpy_makes_scalars():
     x, rows = np.asarray([[0.0, 1.0]]), np.asarray([[0.0, 1.0]])
     for function in (cross_entropy_of_rows, accuracy_of_rows):

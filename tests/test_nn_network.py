@@ -168,6 +168,18 @@ def test_the_textbook_loop_runs_on_every_backend_with_take(backend):
     assert float(network.loss(x_train, t_train)) < before
 
 
+def test_the_number_of_units_may_come_from_an_array():
+    network = nn.Network([nn.Dense(LABELS.max() + 1)], 4, seed=0)
+    assert repr(network.layers) == "(Dense(units=3),)"
+
+
+def test_the_loss_of_a_regression_is_an_array_too(backend):
+    network = nn.Network([nn.Dense(3)], 4, loss="mean_squared_error", seed=0)
+    x, t = gl.asarray(X.tolist()), gl.asarray(ROWS.tolist())
+    assert type(network.loss(x, t)) is type(x)
+    assert network.loss(x, t).shape == ()
+
+
 def test_parameters_are_the_same_on_every_backend(backend):
     network = TwoLayerNetwork(4, 3, 2, seed=11)
     with gl.use_backend("numpy", dtype="float64"):
@@ -265,6 +277,26 @@ def test_bad_samples_and_targets_are_refused_before_any_work(backend):
             method(x[:4, :], gl.asarray(LABELS))
     with pytest.raises(ValueError, match="the network has 4 inputs"):
         network.predict(x[:, :3])
+
+
+NO_PARAMETERS = {
+    "integers, which would truncate the samples": (
+        np.ones((2, 3), int),
+        "got 'W1': int64, 'b1': float64",
+    ),
+    "complex": (np.ones((2, 3), complex), "got 'W1': complex128"),
+    "list": ([[1.0]], r"`network.params\['W1'\]` must be an array: got \[\[1.0\]\]"),
+    "none": (None, r"`network.params\['W1'\]` must be an array: got None"),
+}
+
+
+@pytest.mark.parametrize("what", NO_PARAMETERS)
+def test_parameters_of_no_real_floating_dtype_are_refused(what):
+    value, message = NO_PARAMETERS[what]
+    network = TwoLayerNetwork(2, 3, 2, seed=0)
+    network.params["W1"] = value
+    with pytest.raises(TypeError, match=message):
+        network.predict([0.5, 0.5])
 
 
 def test_arrays_of_two_libraries_are_named_with_the_cure():

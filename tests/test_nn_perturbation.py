@@ -140,6 +140,14 @@ def test_a_step_across_zero_of_a_saturated_unit_is_the_plain_loop_s(activation, 
     assert_near(got, plain(network, x, t, 2.0), 1e-12 if dtype == "float64" else 1e-6)
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e2, 1e3])
+def test_moves_that_overflow_an_exponential_give_the_difference_without_a_warning(scale):
+    network = make(nn.ReLU(), hidden=(5,))
+    network.params = {key: scale * value for key, value in network.params.items()}
+    got = network.numerical_gradient(X, LABELS, step=scale)
+    assert_near(got, plain(network, X, LABELS, scale), 1e-12)
+
+
 def test_a_kink_with_the_same_effect_to_both_sides_is_not_missed():
     layers = [layer for _ in range(3) for layer in (nn.Dense(1), nn.ReLU())]
     layers[2] = nn.Dense(2)

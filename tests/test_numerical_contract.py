@@ -214,6 +214,16 @@ def test_a_gradient_refuses_the_option(what):
         gradient(np.sum, np.ones(2), **options)
 
 
+def test_a_step_may_be_a_scalar_of_numpy_s_for_a_tree_too():
+    x = {"a": np.asarray([1.0, 2.0]), "b": np.asarray(3.0)}
+    by_number, by_scalar = (
+        gradient(lambda p: np.sum(p["a"] ** 3) * p["b"], x, step=step)
+        for step in (0.5, np.float32(0.5))
+    )
+    np.testing.assert_array_equal(by_number["a"], by_scalar["a"])
+    np.testing.assert_array_equal(by_number["b"], by_scalar["b"])
+
+
 def test_a_step_of_another_library_is_refused():
     with pytest.raises(TypeError, match="`step` is of array_api_strict"):
         gradient(np.sum, np.ones(2), step=array_api_strict.ones(2))

@@ -143,6 +143,27 @@ def test_a_rehearsal_finds_a_place_that_cannot_be_written(path):
         store.rehearse(path.parent, 1)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are none")
+def test_what_is_no_regular_file_is_not_replaced(path):
+    os.mkfifo(path)
+    for verb in (store.save, store.rehearse):
+        with pytest.raises(FileExistsError, match="not a regular file"):
+            verb(path, 1)
+    assert path.is_fifo()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+def test_a_link_stays_one(path):
+    target = path.with_name("elsewhere")
+    path.symlink_to(target.name)
+    for state in (1, 2):
+        store.rehearse(path, state)
+        store.save(path, state)
+        assert path.is_symlink()
+        assert store.load(target) == state
+    assert sorted(path.parent.iterdir()) == sorted([path, target])
+
+
 def test_sources_that_are_not_installed_can_save(path, monkeypatch):
     def missing(name):
         raise store.metadata.PackageNotFoundError(name)

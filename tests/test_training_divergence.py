@@ -178,6 +178,7 @@ def test_a_bad_start_is_not_blamed_on_the_rate(run):
     _, train = run(math.nan, 0.7, 0.7)
     with pytest.raises(DivergenceError, match="nan at step 0 already, before lr=1 was used: look"):
         train()
+    assert "in `x`, in `t` and" in str(DivergenceError(0, math.nan, 1.0, History(seed=0)))
 
 
 def test_a_schedule_is_named_by_the_rate_of_the_step_before(run):

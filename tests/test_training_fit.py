@@ -375,6 +375,15 @@ def test_gradients_that_a_network_keeps_are_not_written_to(made):
             np.testing.assert_array_equal(grads[name], copy)
 
 
+@pytest.mark.parametrize(
+    ("reduce", "got"),
+    [(lambda grads: None, "got NoneType"), (lambda grads: {"v": 1}, r"got \['v'\]")],
+)
+def test_what_reduce_returns_is_looked_at(reduce, got):
+    with pytest.raises(ValueError, match=rf"`reduce` must return a dict .* \['w'\]: {got}"):
+        Recorder(4).fit(steps=3, batch_size=2, reduce=reduce)
+
+
 def test_the_rate_of_each_epoch_is_recorded():
     history = Recorder(4).fit(steps=5, batch_size=2, optimizer=SGD(lambda step: 0.5**step))
     assert history.lr == [0.5, 0.125, 0.0625]
@@ -486,7 +495,7 @@ def test_parameters_that_cannot_learn_are_refused_before_any_work(monkeypatch):
     monkeypatch.setitem(loop.GRADIENTS, "autodiff", None)
     network = make()
     network.params["b1"] = np.zeros(2, dtype=int)
-    with pytest.raises(TypeError, match=r"`params\['b1'\]` must be real floating"):
+    with pytest.raises(TypeError, match=r"`network.params` must be real floating: .*'b1': int64"):
         fit(network, *data(), epochs=1)
 
 

@@ -91,6 +91,13 @@ def test_mistakes_are_told():
     ):
         with pytest.raises(ValueError, match=message):
             lr_find(make(), X, LABELS, **options)
+    for network, options, message in (
+        (make(), {"optimizer": SGD(0.1)}, r"`optimizer` must map a rate to .*: got SGD\(lr=0.1"),
+        (make(), {"optimizer": lambda lr: None}, "`optimizer` must be an update rule.*: got None"),
+        (None, {}, "`network` must be a network"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            lr_find(network, X, LABELS, **options)
 
 
 def test_data_are_refused_as_for_a_training():
@@ -153,6 +160,12 @@ def test_a_sweep_takes_any_value_and_any_number():
     assert str(sweep(lambda k: {"a": k} if k else {"b": gl.asarray(0.25)}, [1, 0])).split() == (
         ["value", "a", "b", "1", "1", "0", "0.25"]
     )
+
+
+def test_integers_of_arrays_are_shown_to_their_last_digit(backend):
+    seeds = [np.int64(1234567), np.int64(1234568)]
+    rows = str(sweep(lambda seed: {"a": gl.asarray(seed), "b": seed > 1234567}, seeds)).split()
+    assert rows[3:] == ["1234567", "1234567", "False", "1234568", "1234568", "True"]
 
 
 def test_what_a_run_raises_passes():

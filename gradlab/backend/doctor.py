@@ -43,8 +43,8 @@ def examine() -> dict[str, Any]:
     installed = {str(dist.metadata["Name"]).lower() for dist in metadata.distributions()}
     report["warnings"] = _duplicate_wheels(installed)
     report["versions"] = {
-        "gradlab": metadata.version("gradlab"),
-        "array-api-compat": metadata.version("array-api-compat"),
+        "gradlab": _version("gradlab"),
+        "array-api-compat": _version("array-api-compat"),
         "python": platform.python_version(),
     }
     return report
@@ -59,6 +59,15 @@ def _examine_library(name: str) -> dict[str, Any]:
         return {"usable": False, "reason": error.reason, "message": str(error)}
     except BackendError as error:
         return {"usable": False, "reason": "not_installed", "message": str(error)}
+
+
+def _version(name: str) -> str:
+    from importlib import metadata  # noqa: PLC0415  (slow; not at `import gradlab`)
+
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:  # a folder of sources on the path
+        return "unknown"
 
 
 def _duplicate_wheels(installed: set[str]) -> list[str]:

@@ -128,7 +128,9 @@ def describe() -> dict[str, Any]:
 
 
 def _cupy() -> Any:
-    if importlib.util.find_spec("cupy") is None:
+    spec = importlib.util.find_spec("cupy")
+    is_bare_folder = spec is not None and spec.submodule_search_locations and spec.origin is None
+    if spec is None or is_bare_folder:  # such as an uninstalled CuPy leaves
         msg = (
             "the backend cupy is not installed: run `python -m pip install 'gradlab[cuda13x]'` "
             "(CUDA 13; 'gradlab[cuda12x]' for CUDA 12), or choose numpy"

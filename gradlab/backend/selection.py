@@ -70,6 +70,7 @@ _DEFAULT = _Request("numpy", None, "default")
 
 _in_context: ContextVar[_Request | None] = ContextVar("gradlab_backend", default=None)
 _dtype_in_context: ContextVar[str | None] = ContextVar("gradlab_dtype", default=None)
+_entered: ContextVar[tuple[tuple[_Use, ExitStack], ...]] = ContextVar("gradlab_entered", default=())
 _of_process: dict[str, Any] = {"request": None, "dtype": None}  # read by every thread
 
 
@@ -157,12 +158,14 @@ def use_backend(spec: str | Backend | None = None, *, dtype: str | None = None) 
 
 
 class _Use(ContextDecorator):
-    """One selection, which may be entered again while it holds; a decorator makes its own."""
+    """One selection, which may be entered again while it holds, here or in another thread or task.
+
+    A decorator makes its own.
+    """
 
     def __init__(self, request: _Request | None, dtype: str | None) -> None:
         self._request = request
         self._dtype = dtype
-        self._undo: list[ExitStack] = []
 
     def _recreate_cm(self) -> _Use:
         return _Use(self._request, self._dtype)
@@ -174,11 +177,15 @@ class _Use(ContextDecorator):
             if self._dtype is not None:
                 undo.callback(_dtype_in_context.reset, _dtype_in_context.set(self._dtype))
             backend = get_backend()
-            self._undo.append(undo.pop_all())
+            _entered.set((*_entered.get(), (self, undo.pop_all())))
         return backend
 
     def __exit__(self, *exception: object) -> None:
-        self._undo.pop().close()
+        entered = list(_entered.get())
+        last = max(k for k, (use, _) in enumerate(entered) if use is self)
+        _, undo = entered.pop(last)
+        _entered.set(tuple(entered))
+        undo.close()
 
     def __call__(self, func: F) -> F:
         """Decorate `func`; the selection holds while a call of it runs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import zipfile
 import zlib
@@ -110,8 +111,9 @@ def _read_member(path: Path, name: str, ndim: int) -> _Part:
     part = f"{path}, array {name!r}"
     expected = f"uint8 of {ndim} dimension{'s' * (ndim > 1)}"
     cure = f"{AGAIN}, or make it with np.savez; for IDX files, `path` is their folder"
+    file = io.BytesIO(path.read_bytes())  # where a wrong offset is a ValueError, no OSError
     try:
-        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
+        with zipfile.ZipFile(file) as archive, archive.open(f"{name}.npy") as member:
             values = np.lib.format.read_array(member, allow_pickle=False)
             rest = member.read()
     except UNREADABLE as error:

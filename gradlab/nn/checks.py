@@ -146,8 +146,8 @@ def real_targets(t: Any, shape: tuple[int, ...], like: Array, called: str = "x")
         f"`t` must have the shape {tuple(shape)} of the network's output, and hold real numbers: "
         f"got shape {tuple(t.shape)} of {t.dtype}"
     )
-    if tuple(t.shape) == tuple(shape[:-1]):
-        msg += "; give each sample a row: xp.reshape(t, (-1, 1))"
+    if tuple(t.shape) == tuple(shape[:-1]) and shape[-1] == 1:
+        msg += f"; give each sample a row: xp.reshape(t, {tuple(shape)})"
     raise ValueError(msg)
 
 

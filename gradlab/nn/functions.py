@@ -173,6 +173,11 @@ def sigmoid(x: Array, /) -> Array:
         Accurate to a few units in the last place at both tails, down to the smallest normal
         number; below it, 0.
 
+    Raises
+    ------
+    TypeError
+        If `x` is not real floating: cast integers with ``xp.astype``.
+
     Examples
     --------
     >>> import gradlab as gl
@@ -180,7 +185,7 @@ def sigmoid(x: Array, /) -> Array:
     >>> nn.sigmoid(gl.asarray([0.0, -1000.0, 1000.0]))
     array([0.5, 0. , 1. ])
     """
-    return _sigmoid(x)
+    return _sigmoid(_floating(x, "x"))
 
 
 def relu(x: Array, /) -> Array:
@@ -216,6 +221,11 @@ def tanh(x: Array, /) -> Array:
     -------
     array, shape and dtype of `x`
 
+    Raises
+    ------
+    TypeError
+        If `x` is not real floating: cast integers with ``xp.astype``.
+
     Examples
     --------
     >>> import gradlab as gl
@@ -223,6 +233,7 @@ def tanh(x: Array, /) -> Array:
     >>> nn.tanh(gl.asarray([0.0, 100.0]))
     array([0., 1.])
     """
+    x = _floating(x, "x")
     return namespace(x).tanh(x)
 
 
@@ -239,6 +250,11 @@ def softmax(x: Array, /) -> Array:
     array, shape and dtype of `x`
         Each row sums to 1, whatever its scale, and depends on its own row alone.
 
+    Raises
+    ------
+    TypeError
+        If `x` is not real floating: cast integers with ``xp.astype``.
+
     Examples
     --------
     >>> import gradlab as gl
@@ -247,6 +263,7 @@ def softmax(x: Array, /) -> Array:
     array([[0.5, 0.5],
            [1. , 0. ]])
     """
+    x = _floating(x, "x")
     xp = namespace(x)
     e = xp.exp(x - xp.max(x, axis=-1, keepdims=True))
     return e / xp.sum(e, axis=-1, keepdims=True)
@@ -286,7 +303,7 @@ def softmax_cross_entropy(logits: Array, t: Any, /) -> Array:
     >>> float(nn.softmax_cross_entropy(gl.asarray([1000.0, 0.0]), 1))
     1000.0
     """
-    logits = _scores(logits, "logits")
+    logits = _floating(logits, "logits")
     return cross_entropy_of_rows(logits, targets(t, logits.shape, logits))
 
 
@@ -323,7 +340,7 @@ def accuracy(scores: Array, t: Any, /) -> Array:
     >>> float(nn.accuracy(scores, [1, 0, 0, 0]))
     0.75
     """
-    scores = _scores(scores, "scores")
+    scores = _floating(scores, "scores")
     return accuracy_of_rows(scores, targets(t, scores.shape, scores, "scores"))
 
 
@@ -334,9 +351,10 @@ def accuracy_of_rows(scores: Array, rows: Array) -> Array:
     return xp.asarray(xp.mean(xp.astype(xp.asarray(hits), scores.dtype)))
 
 
-def _scores(scores: Any, called: str) -> Array:
-    scores = ensure_array(scores)
-    if not namespace(scores).isdtype(scores.dtype, "real floating"):
-        msg = f"`{called}` must be real floating: got {scores.dtype}"
+def _floating(x: Any, called: str) -> Array:
+    """Return `x` as an array; of integers, bytes would wrap around in what is computed."""
+    x = ensure_array(x)
+    if not namespace(x).isdtype(x.dtype, "real floating"):
+        msg = f"`{called}` must be real floating: got {x.dtype}"
         raise TypeError(msg)
-    return scores
+    return x

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gradlab.backend import Array, Namespace, namespace
+from gradlab.backend import Array, Namespace, namespace, nonfinite_expected
 from gradlab.nn import functions
 
 __all__ = ["LOSSES", "CrossEntropy", "MeanSquaredError"]
@@ -49,7 +49,8 @@ class CrossEntropy:
         first axis. Large changes may not overflow, small ones lose nothing to rounding.
         """
         log_p, p, rows = state
-        excess = xp.sum(p * xp.expm1(dz), axis=0)
+        with nonfinite_expected():  # where it is not finite, it is not used
+            excess = xp.sum(p * xp.expm1(dz), axis=0)
         if is_large:
             moved = log_p + dz
             top = xp.max(moved, axis=0)
@@ -68,7 +69,7 @@ class MeanSquaredError:
     @staticmethod
     def of_rows(z: Array, rows: Array) -> Array:
         xp = namespace(z, rows)
-        return xp.mean((z - rows) ** 2)
+        return xp.asarray(xp.mean((z - rows) ** 2))
 
     @staticmethod
     def value(xp: Namespace, z: Array, rows: Array) -> tuple[Array, Any]:

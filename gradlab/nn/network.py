@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from gradlab.autodiff import value_and_grad
 from gradlab.autodiff.array import is_traced
-from gradlab.backend import Array, asarray, namespace, use_backend
+from gradlab.backend import Array, asarray, is_array, namespace, use_backend
 from gradlab.backend.random import Generator, as_generator
 from gradlab.nn.checks import positive_int, real_targets, require_samples, samples, targets
 from gradlab.nn.compiled import compile_network
@@ -215,13 +215,14 @@ class Network:
             KINDS[name](*([] if units is None else [units])) for name, units in state["layers"]
         ]
         weights = state["params"]["W1"]
+        dtype = weights.dtype.name
         Network.__init__(
             network,
             layers,
             weights.shape[0],
             loss=state["loss"],
             seed=state["seed"],
-            dtype=weights.dtype.name,
+            dtype=dtype if dtype in ("float64", "float32") else None,  # of what is replaced below
         )
         network.params = {name: asarray(value) for name, value in state["params"].items()}
         return network
@@ -448,7 +449,12 @@ class Network:
         ):
             _require_all(params, names, f"{number}, {layer!r}")
         called = tuple(f"network.params[{key!r}]" for key in params)
-        namespace(*params.values(), names=called)
+        xp = namespace(*params.values(), names=called)
+        dtypes = {name: params[name].dtype for names in self.names_of_layers for name in names}
+        if not all(xp.isdtype(dtype, "real floating") for dtype in set(dtypes.values())):
+            found = ", ".join(f"{name!r}: {dtype}" for name, dtype in dtypes.items())
+            msg = f"`network.params` must be real floating: got {found}; cast with xp.astype"
+            raise TypeError(msg)
         features = params["W1"].shape[0]
         for number, (layer, names) in enumerate(self._steps):
             if names:
@@ -519,18 +525,18 @@ class TwoLayerNetwork(Network):
 
 
 def _checked_layers(layers: Any) -> tuple[Layer, ...]:
-    found = tuple(layers) if isinstance(layers, list | tuple) else ()
+    found = list(layers) if isinstance(layers, list | tuple) else []
     names = ", ".join(f"{name}()" for name in KINDS)
     for number, layer in enumerate(found, 1):
         if not isinstance(layer, tuple(KINDS.values())):
             msg = f"layer {number} of `layers` must be one of {names}: got {layer!r}"
             raise TypeError(msg)
         if isinstance(layer, Dense):
-            positive_int(layer.units, f"units of layer {number}")
+            found[number - 1] = Dense(positive_int(layer.units, f"units of layer {number}"))
     if not any(isinstance(layer, Dense) for layer in found):
         msg = f"`layers` must be a list of layers ({names}), one of them Dense: got {layers!r}"
         raise ValueError(msg)
-    return found
+    return tuple(found)
 
 
 def _names(layers: tuple[Layer, ...]) -> tuple[tuple[str, ...], ...]:
@@ -549,6 +555,13 @@ def _require_all(params: Tree, names: tuple[str, ...], layer: str) -> None:
             f"`network.params` must have the parameters of layer {layer}: {missing[0]!r} is missing"
         )
         raise ValueError(msg)
+    for name in names:
+        if not is_array(params[name]):
+            msg = (
+                f"`network.params[{name!r}]` must be an array: got {params[name]!r}; convert it "
+                "with gradlab.asarray"
+            )
+            raise TypeError(msg)
 
 
 def _output_size(params: Tree, names: tuple[str, ...], features: int, layer: str) -> int:

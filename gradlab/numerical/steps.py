@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal, get_args
 
 from gradlab import tree
@@ -150,7 +151,7 @@ def step_rules(
 
 def _deal(option: Any, called: str, names: list[str], leaves: list[Array]) -> list[Any]:
     """Give each leaf its part of an option that is one number or shaped like x."""
-    if isinstance(option, int | float) and not isinstance(option, bool):
+    if isinstance(option, Real) and not isinstance(option, bool):
         return [float(option)] * len(leaves)
     parts = dict(tree.items(option))  # by name: a dict may be in another order
     if parts.keys() != set(names):

@@ -41,7 +41,7 @@ class DivergenceError(RuntimeError):
         if self.step == 0:
             return (
                 f"the loss is {self.loss:g} at step 0 already, before lr={self.lr:g} was used: "
-                "look for NaN, infinity or huge numbers in `x` and in the parameters"
+                "look for NaN, infinity or huge numbers in `x`, in `t` and in the parameters"
             )
         return (
             f"training diverged with lr={self.lr:g}: the loss is {self.loss:g} at step "

@@ -16,7 +16,7 @@ from gradlab.training.checkpoint import Checkpoint, fingerprint, name_of
 from gradlab.training.history import History, StopReason
 from gradlab.training.run import Batches, Run, Samples, Trainable, loss_at
 
-__all__ = ["GRADIENTS", "checked_samples", "fit"]
+__all__ = ["GRADIENTS", "check_arguments", "checked_samples", "fit"]
 
 
 def _by_differences(network: Trainable) -> Callable[..., tuple[Array, Any]]:
@@ -158,7 +158,7 @@ def fit(
         msg = f"give exactly one of `epochs` and `steps`: got epochs={epochs!r}, steps={steps!r}"
         raise ValueError(msg)
     callbacks = _callables(callbacks)
-    _check(network, optimizer, gradient, reduce)
+    check_arguments(network, optimizer, gradient, reduce)
     size = positive_int(batch_size, "batch_size")
     train = checked_samples(network, x, t)
     batches = Batches(as_generator(seed), train.x.shape[0], min(size, train.x.shape[0]), replace)
@@ -255,7 +255,8 @@ def _validation(network: Trainable, validation: Any, patience: Any) -> Samples |
         raise type(error)(msg) from error
 
 
-def _check(network: Any, optimizer: Any, gradient: Any, reduce: Any) -> None:
+def check_arguments(network: Any, optimizer: Any, gradient: Any, reduce: Any = None) -> None:
+    """Refuse what is of another kind than `fit` takes."""
     if not isinstance(network, Trainable):
         msg = f"`network` must be a network, such as a TwoLayerNetwork: got {network!r}"
         raise TypeError(msg)

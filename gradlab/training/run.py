@@ -251,7 +251,12 @@ class Run:
         rows = self.xp.take(self.train.rows, batch, axis=0)
         loss, grads = self.value_and_grad(params, x, rows)
         if self.reduce:
+            names = list(grads)
             grads = self.reduce(grads)
+            if not (isinstance(grads, dict) and grads.keys() == set(names)):
+                got = list(grads) if isinstance(grads, dict) else type(grads).__name__
+                msg = f"`reduce` must return a dict of the gradients of {names}: got {got}"
+                raise ValueError(msg)
         moved, state = self.move(params, grads, at.state)
         self.losses.append(loss)
         self.at = Mark(moved, state, at.rng, at.steps, at.waiting + 1, at.epochs, at.best)

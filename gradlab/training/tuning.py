@@ -12,7 +12,7 @@ from gradlab.nn.checks import positive_int
 from gradlab.optimizers import SGD, Optimizer
 from gradlab.training.divergence import DivergenceError
 from gradlab.training.history import History
-from gradlab.training.loop import GRADIENTS, checked_samples
+from gradlab.training.loop import GRADIENTS, check_arguments, checked_samples
 from gradlab.training.run import Batches, Trainable, loss_at
 
 _NOISE = 1.001  # a loss that is higher by more than this rises: rounding and tiny rates do not
@@ -110,9 +110,10 @@ def lr_find(
     if not rates:
         msg = "`lrs` must have at least one learning rate: got none"
         raise ValueError(msg)
-    if gradient not in GRADIENTS:
-        msg = f"`gradient` must be one of {', '.join(map(repr, GRADIENTS))}: got {gradient!r}"
-        raise ValueError(msg)
+    if not callable(optimizer):
+        msg = f"`optimizer` must map a rate to an update rule, as SGD does: got {optimizer!r}"
+        raise TypeError(msg)
+    check_arguments(network, optimizer(rates[0]), gradient)
     positive_int(steps, "steps")
     size = positive_int(batch_size, "batch_size")
     x, rows = checked_samples(network, x, t)
@@ -250,8 +251,9 @@ def _columns(result: Any) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    is_number = isinstance(value, float) or getattr(value, "shape", None) == ()
-    return "" if value is None else f"{float(value):.4g}" if is_number else str(value)
+    if getattr(value, "shape", None) == ():
+        value = to_numpy(value).item()
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _table(rows: list[list[str]]) -> str:
