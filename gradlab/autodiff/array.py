@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from gradlab.autodiff import structural  # noqa: F401  (fills the table, as the next line does)
 from gradlab.autodiff.alias import Alias, Family
-from gradlab.autodiff.elementwise import is_inexact_dtype
+from gradlab.autodiff.elementwise import is_inexact_dtype, name_of
 from gradlab.autodiff.node import LEVEL, Node, next_serial
 from gradlab.autodiff.numpy_protocols import NumPyProtocols
 from gradlab.autodiff.rule import RULES, Rule
@@ -638,7 +638,7 @@ class Array(NumPyProtocols):
 
 
 def _kind_rank(dtype: Any) -> int:
-    name = str(dtype)
+    name = name_of(dtype)
     return next((k for k, kind in ((0, "bool"), (1, "int"), (2, "float")) if kind in name), 3)
 
 

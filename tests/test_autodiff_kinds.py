@@ -1,0 +1,77 @@
+"""Arrays of kinds that are rarely met: right, or refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gradlab import autodiff
+from gradlab.autodiff import gradient
+
+X = np.asarray([1.0, 2.0, 3.0])
+
+
+def ns(x):
+    return x.__array_namespace__()
+
+
+# --- bytes in the other order, as files hold them
+
+SWAPPED = np.asarray([0, 0, 2], ">i8")
+
+
+def filled(x):
+    buffer = ns(x).asarray(np.zeros(3, ">f8"))
+    buffer[...] = x**2
+    return buffer
+
+
+ROUND = autodiff.custom_vjp(
+    lambda x: x.astype(">f8"), lambda x: (x.astype(">f8"), None), lambda _, g: (10 * g,)
+)
+
+BY_BYTES = {
+    "a cast": (lambda x: x.astype(">f8") ** 2, [2, 4, 6]),
+    "a cast by the namespace": (lambda x: ns(x).astype(x, np.dtype(">f4")) ** 2, [2, 4, 6]),
+    "a sum": (lambda x: np.sum(x, dtype=">f8"), [1, 1, 1]),
+    "what is filled": (lambda x: np.full_like(x, x[1], dtype=">f8"), [0, 3, 0]),
+    "what is written into": (filled, [2, 4, 6]),
+    "a custom rule's result": (ROUND, [10, 10, 10]),
+    "indices": (lambda x: x[SWAPPED] ** 2, [4, 0, 6]),
+}
+
+
+@pytest.mark.parametrize("what", BY_BYTES)
+def test_bytes_in_the_other_order_change_no_derivative_of(what):
+    f, expected = BY_BYTES[what]
+    np.testing.assert_allclose(gradient(lambda x: np.sum(f(x)), X), expected)
+    np.testing.assert_allclose(gradient(lambda x: np.sum(f(x)), X.astype(">f8")), expected)
+
+
+def test_of_what_is_written_twice_by_swapped_indices_the_last_one_counts():
+    def f(x):
+        y = x * 0.0
+        y[SWAPPED] = x
+        return np.sum(y**2)
+
+    np.testing.assert_array_equal(gradient(f, X), [0.0, 4.0, 6.0])
+
+
+def test_complex_numbers_are_not_written_into_real_ones_of_swapped_bytes():
+    def f(x):
+        buffer = ns(x).asarray(np.zeros(3, ">f8"))
+        buffer[0] = x[0] * 1j
+        return np.sum(buffer)
+
+    with pytest.raises(TypeError, match="cannot write complex128 into an array of >f8"):
+        gradient(f, X)
+
+
+# --- what holds no numbers
+
+
+@pytest.mark.parametrize("dtype", ["O", "S5", "datetime64[s]"])
+def test_a_cast_to_what_is_no_number_is_refused(dtype):
+    for cast in (lambda x: x.astype(dtype), lambda x: ns(x).astype(x, np.dtype(dtype))):
+        with pytest.raises(TypeError, match="takes dtypes of numbers"):
+            gradient(lambda x, cast=cast: np.sum(x) + (cast(x) == 0).sum(), X)
