@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gradlab import autodiff
-from gradlab.autodiff import gradient
+from gradlab.autodiff import grad, gradient
 
 X = np.asarray([1.0, 2.0, 3.0])
 
@@ -75,3 +75,52 @@ def test_a_cast_to_what_is_no_number_is_refused(dtype):
     for cast in (lambda x: x.astype(dtype), lambda x: ns(x).astype(x, np.dtype(dtype))):
         with pytest.raises(TypeError, match="takes dtypes of numbers"):
             gradient(lambda x, cast=cast: np.sum(x) + (cast(x) == 0).sum(), X)
+
+
+# --- classes of NumPy with rules of their own
+
+
+class Tenfold(np.ndarray):
+    def __mul__(self, other):
+        return 10 * super().__mul__(other)
+
+
+MASKED = np.ma.MaskedArray(X, mask=[False, True, False])
+OWN = {
+    "a masked array": MASKED,
+    "the masked number": np.ma.masked,
+    "a matrix": np.ones((3, 3)).view(np.matrix),
+    "a class that multiplies by itself": np.ones(3).view(Tenfold),
+}
+
+
+@pytest.mark.parametrize("what", OWN)
+def test_arrays_that_compute_by_rules_of_their_own_are_refused(what):
+    c = OWN[what]
+    for derivative in (
+        lambda: gradient(lambda x: np.sum(x * c), X),
+        lambda: gradient(lambda x: np.sum(c * x), X),
+        lambda: grad(lambda x, c: np.sum(x * c))(X, c),
+        lambda: gradient(lambda c: np.sum(c), c),
+        lambda: autodiff.jvp(lambda x: x, np.ones(c.shape), c),
+    ):
+        with pytest.raises(TypeError, match=r"rules of its own: convert it|numpy.ma would cut"):
+            derivative()
+
+
+@pytest.mark.parametrize("name", ["exp", "log", "multiply", "where", "dot"])
+def test_functions_of_masked_arrays_are_refused(name):
+    given = {"multiply": (MASKED,), "where": (X > 1, MASKED), "dot": (X,)}.get(name, ())
+    with pytest.raises(TypeError, match="numpy.ma would cut a traced array off"):
+        gradient(lambda x: np.sum(getattr(np.ma, name)(*given, x)), X)
+
+
+class Named(np.ndarray):
+    """Adds nothing to how its arrays compute."""
+
+
+def test_arrays_of_a_class_that_computes_as_numpy_does_are_taken(tmp_path):
+    mapped = np.memmap(tmp_path / "x", dtype="float64", mode="w+", shape=(3,))
+    mapped[:] = X
+    for x in (mapped, X.view(Named), X.view(np.recarray)):
+        np.testing.assert_array_equal(gradient(lambda a, x=x: np.sum(a * x * a), x), 2 * X**2)

@@ -79,6 +79,11 @@ class NumPyProtocols:
         return self.__array_namespace__().imag(self)
 
     @property
+    def _mask(self: Any) -> NoReturn:
+        """What numpy.ma asks everything for, having taken an array's `_data` for plain values."""
+        self._refuse("numpy.ma")
+
+    @property
     def flat(self: Any) -> Any:
         msg = "a traced array has no x.flat: take x.reshape(-1), or write to x[...]"
         raise AttributeError(msg)

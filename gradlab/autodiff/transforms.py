@@ -379,8 +379,11 @@ def _not_floating(name: str, x: Any) -> str:
 
 def _constants(x: Any) -> Any:
     """Arrays of a tree as constants of their namespace; everything else as it is."""
+    if type(x) is Array:
+        return frozen(x)
     if is_array(x):
-        return frozen(x) if type(x) is Array else constant(x)
+        namespace(x)  # raises where it is no plain array
+        return constant(x)
     return tree.map(_constants, x) if tree.is_tree(x) else x
 
 
