@@ -10,7 +10,7 @@ import pytest
 
 import gradlab as gl
 from gradlab import autodiff
-from gradlab.autodiff import gradient
+from gradlab.autodiff import gradient, value_and_grad
 
 
 def ns(x):
@@ -207,6 +207,42 @@ def test_custom_rules_must_give_a_cotangent_for_each_argument():
         make(lambda saved, g: (g[0],))()
     with pytest.raises(TypeError, match="must return one array: got float"):
         make(lambda saved, g: (g,), lambda x: (1.0, None))()
+    with pytest.raises(TypeError, match="must return arrays or None: got float for argument 0"):
+        make(lambda saved, g: (1.0,))()
+    with pytest.raises(TypeError, match=r"must return \(out, saved\): got ndarray"):
+        make(lambda saved, g: (g,), lambda x: x * 1)()
+
+
+@pytest.mark.parametrize("how", ["custom_vjp", "checkpoint"])
+def test_trees_of_traced_arrays_are_no_arguments(how):
+    def double(p):
+        return p["a"] * 2
+
+    f = autodiff.checkpoint(double)
+    if how == "custom_vjp":
+        f = autodiff.custom_vjp(double, lambda p: (double(p), None), lambda _, g: ({"a": 10 * g},))
+    x = np.ones(2)
+    np.testing.assert_array_equal(f({"a": x}), [2.0, 2.0])
+    with pytest.raises(TypeError, match="takes arrays: argument 0 is a dict that holds traced"):
+        gradient(lambda x: ns(x).sum(f({"a": x})), x)
+
+
+def test_a_function_with_aux_must_return_a_pair():
+    for f in (lambda x: ns(x).sum(x), lambda x: x, lambda x: (x[0], x, x)):
+        with pytest.raises(TypeError, match=r"must return \(value, aux\) with has_aux: got"):
+            value_and_grad(f, has_aux=True)(np.ones(2))
+
+
+def test_a_checkpoint_of_what_is_no_longer_traced_has_gradient_zero():
+    x = np.ones(2)
+    f = autodiff.checkpoint(lambda x: np.full(2, 3.0))
+    np.testing.assert_array_equal(gradient(lambda x: ns(x).sum(f(x) * x), x), [3.0, 3.0])
+
+
+def test_the_hessian_in_a_number_is_an_array():
+    got = autodiff.hessian(lambda x: x**3, np.asarray(2.0))
+    assert isinstance(got, np.ndarray)
+    assert float(got) == 12.0
 
 
 def test_rules_are_checked_when_they_are_made():

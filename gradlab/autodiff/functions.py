@@ -140,11 +140,15 @@ def custom_vjp(
 
     @wraps(f)
     def call(*args: Any) -> Any:
-        level = _level(args)
+        level = _level(args, rule.name)
         if level is None:
             return f(*args)
         inner = [_lent(_kept(x, level)) for x in args]
-        out, saved = _without_writing(rule.name, fwd, inner)
+        result = _without_writing(rule.name, fwd, inner)
+        if not isinstance(result, tuple) or len(result) != 2:  # noqa: PLR2004
+            msg = f"`fwd` of {rule.name} must return (out, saved): got {type(result).__name__}"
+            raise TypeError(msg)
+        out, saved = result
         value = _inner_result(out, level, rule.name)
         for leaf in tree.leaves(saved):
             _check_not_traced(leaf, range(level, next_serial()), rule.name)
@@ -187,7 +191,7 @@ def checkpoint(f: Callable[..., Any], /) -> Callable[..., Any]:
 
     @wraps(f)
     def call(*args: Any) -> Any:
-        level = _level(args)
+        level = _level(args, rule.name)
         if level is None:
             return f(*args)
         inner = [_kept(x, level) for x in args]
@@ -219,6 +223,12 @@ class _Custom:
             part = given[i]
             if part is None:
                 part = _zeros(parent, g)
+            elif not hasattr(part, "shape"):
+                msg = (
+                    f"`bwd` of {self.name} must return arrays or None: got {type(part).__name__} "
+                    f"for argument {i}"
+                )
+                raise TypeError(msg)
             elif part.shape != parent[SHAPE]:
                 msg = (
                     f"`bwd` of {self.name} must return the shape of argument {i}, "
@@ -241,7 +251,7 @@ class _Checkpoint:
         inner = list(node[OPTIONS])
         for i in node[ARGNUMS]:
             inner[i] = lift(inner[i], level)
-        out = self.f(*map(_handed_on, inner))
+        out = constant(self.f(*map(_handed_on, inner)))
         if not _is_same(plain(out), plain(node[SAVED][0])):
             msg = (
                 f"{self.name} gave another result when it was computed again for its derivative: "
@@ -317,7 +327,15 @@ def _zeros(parent: Node, g: Any) -> Any:
     return namespace(plain(g)).zeros(parent[SHAPE], dtype=g.dtype, device=g.device)
 
 
-def _level(args: tuple[Any, ...]) -> int | None:
+def _level(args: tuple[Any, ...], name: str) -> int | None:
+    """Innermost of the traces of the arguments, which must be arrays where they are traced."""
+    for k, x in enumerate(args):
+        if tree.is_tree(x) and any(type(e) is Array and e._node for e in tree.leaves(x)):
+            msg = (
+                f"{name} takes arrays: argument {k} is a {type(x).__name__} that holds traced "
+                "ones, whose derivative would not be taken by its rule; hand them over one by one"
+            )
+            raise TypeError(msg)
     levels = [x._node[LEVEL] for x in args if type(x) is Array and x._node is not None]
     return max(levels, default=None)
 

@@ -175,6 +175,9 @@ def value_and_grad(
             options = {name: _constants(x) for name, x in options.items()}
         result = f(*arguments, **options)
         if has_aux:
+            if not isinstance(result, tuple | list) or len(result) != 2:  # noqa: PLR2004
+                msg = f"`f` must return (value, aux) with has_aux: got {type(result).__name__}"
+                raise TypeError(msg)
             result, aux = result
         value, node = trace.scalar(result)
         gradient = trace.build(trace.pulled(node, _ones_like(value), nan_safe=nan_safe))
@@ -344,7 +347,7 @@ def hessian(f: Callable[[Any], Any], x: Any, /) -> Any:
     found = _jacobian(trace, value, node)
     xp, n = namespace(found), len(value.shape)
     swapped = xp.permute_dims(found, (*range(n, 2 * n), *range(n)))
-    return (found + swapped) / 2
+    return _own([(found + swapped) / 2], [found], ())[0]
 
 
 def _jacobian(trace: _Trace, value: Any, node: Node | None) -> Any:
