@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tracemalloc
+from fractions import Fraction
 
 import array_api_extra as xpx
 import array_api_strict
@@ -669,6 +670,19 @@ WRONG = {
     "no result": (lambda x: None, np.ones(2), TypeError, r"lack a return\?"),
     "a complex result": (lambda x: x[0] * 1j, np.ones(2), TypeError, "real number: got complex128"),
     "an index": (lambda x: x[x][0], np.ones(2), TypeError, "indices are integers"),
+    "a list compared": (lambda x: (x == [1.0, 2.0]) @ x, np.ones(2), TypeError, "got list"),
+    "a fraction compared": (
+        lambda x: ns(x).sum((x != Fraction(1)) * x),
+        np.ones(2),
+        TypeError,
+        "got Fraction",
+    ),
+    "truth values to take by": (
+        lambda x: ns(x).sum(ns(x).take(x, [True, False])),
+        np.ones(2),
+        TypeError,
+        r"got truth values; write x\[mask\]",
+    ),
     "a narrower target": (
         lambda x: ns(x).zeros(2, dtype=ns(x).int64).__setitem__(0, x[0]),
         np.ones(2),

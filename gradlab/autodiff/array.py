@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
+from numbers import Number
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -315,6 +316,12 @@ def _may_be_scalar(x: Array) -> bool:
 def _discrete_operator(op: Callable[..., Any]) -> Callable[..., Array]:
     def operate(self: Array, *other: Any) -> Array:
         if not all(_is_operand(x) for x in other):
+            if isinstance(other[0], list | tuple | range | Number):  # Python's == would be False
+                msg = (
+                    "beside a traced array stand arrays and Python's own numbers: got "
+                    f"{type(other[0]).__name__}; convert it, such as by xp.asarray"
+                )
+                raise TypeError(msg)
             return NotImplemented
         return constant(op(*(plain(x) for x in (self, *other))))
 

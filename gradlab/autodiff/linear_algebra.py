@@ -15,6 +15,7 @@ pseudo-inverses and nonlinear least squares problems, 1973, equation 4.12.
 from __future__ import annotations
 
 import math
+from operator import index
 from typing import Any, NamedTuple
 
 from gradlab.autodiff.array import Array, apply, apply_parts, constant, plain
@@ -433,6 +434,7 @@ def matrix_norm(xp: Any, x: Any, /, *, keepdims: bool = False, ord: Any = "fro")
 
 
 def matrix_power(xp: Any, x: Any, n: int, /) -> Any:
+    n = index(n)  # a float would pass the halving below
     if n < 0:
         x, n = inv(xp, x), -n
     if n == 0:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from gradlab.autodiff.array import Array, apply, constant, namespace_source, plain, record
-from gradlab.autodiff.elementwise import is_complex_dtype, is_inexact_dtype
+from gradlab.autodiff.elementwise import is_complex_dtype, is_inexact_dtype, name_of
 from gradlab.autodiff.fourier import FOURIER
 from gradlab.autodiff.linear_algebra import LINEAR_ALGEBRA
 from gradlab.autodiff.node import LEVEL
@@ -381,6 +381,9 @@ def broadcast_arrays(xp: Any, *arrays: Any) -> tuple[Array, ...]:
 
 @composite
 def meshgrid(xp: Any, *arrays: Any, indexing: str = "xy") -> tuple[Array, ...]:
+    if indexing not in ("xy", "ij"):
+        msg = f"`indexing` of xp.meshgrid must be 'xy' or 'ij': got {indexing!r}"
+        raise ValueError(msg)
     arrays = tuple(xp.asarray(x) for x in arrays)
     order = list(range(len(arrays)))
     if indexing == "xy" and len(arrays) > 1:
@@ -402,14 +405,23 @@ def sort(
     return xp.take_along_axis(x, order, axis=axis)
 
 
+def _check_no_mask(name: str, indices: Any) -> None:
+    """Raise for truth values, which NumPy takes for 0 and 1 here, and an index for a choice."""
+    if name_of(indices.dtype).endswith("bool"):
+        msg = f"{name} takes whole numbers for indices: got truth values; write x[mask] to choose"
+        raise TypeError(msg)
+
+
 @composite
 def take(xp: Any, x: Any, indices: Any, /, *, axis: int | None = None) -> Array:
     if axis is None and x.ndim != 1:
         msg = f"xp.take of an array with {x.ndim} dimensions needs an `axis`"
         raise TypeError(msg)
     k = 0 if axis is None else axis_of(axis, x.ndim)
-    if not isinstance(indices, list | tuple):
-        indices = xp.asarray(indices)
+    if not is_array(indices):
+        indices = xp.asarray(indices, device=x.device)
+        indices = xp.astype(indices, xp.int64) if 0 in indices.shape else indices
+    _check_no_mask("xp.take", indices)
     return x[(*((slice(None),) * k), indices, *((slice(None),) * (x.ndim - k - 1)))]
 
 
@@ -417,6 +429,13 @@ def take(xp: Any, x: Any, indices: Any, /, *, axis: int | None = None) -> Array:
 def take_along_axis(xp: Any, x: Any, indices: Any, /, *, axis: int = -1) -> Array:
     axis = axis_of(axis, x.ndim)
     inner, indices = xp.inner, plain(indices)
+    _check_no_mask("xp.take_along_axis", indices)
+    if len(indices.shape) != x.ndim:
+        msg = (
+            "xp.take_along_axis needs indices of as many dimensions as x: got "
+            f"{len(indices.shape)}, x has {x.ndim}"
+        )
+        raise ValueError(msg)
     grid = []
     for k in range(x.ndim):
         if k == axis:
@@ -506,6 +525,8 @@ def tensordot(xp: Any, a: Any, b: Any, /, *, axes: Any = 2) -> Array:
 
 @composite
 def vecdot(xp: Any, a: Any, b: Any, /, *, axis: int = -1) -> Array:
+    if a.ndim != b.ndim and axis != -1:  # an axis of each, before they are broadcast
+        a, b, axis = xp.moveaxis(a, axis, -1), xp.moveaxis(b, axis, -1), -1
     if a.shape[axis] != b.shape[axis]:
         msg = (
             f"xp.vecdot needs vectors of one length along `axis`: got {a.shape[axis]} and "
