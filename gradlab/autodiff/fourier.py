@@ -102,6 +102,9 @@ def _sizes(x: Any, s: Any, axes: Any) -> list[tuple[int, Any]]:
     if axes is None:
         axes = range(len(x.shape)) if s is None else range(len(x.shape) - len(s), len(x.shape))
     axes = tuple(axes)
+    if len({k % len(x.shape) for k in axes}) < len(axes):
+        msg = f"a transform along several axes takes them once each: got `axes` {axes}"
+        raise ValueError(msg)
     return list(zip(axes, [None] * len(axes) if s is None else s, strict=True))
 
 

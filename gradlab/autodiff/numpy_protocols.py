@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any, NoReturn
 
 from gradlab.autodiff.numpy_names import FUNCTIONS, METHODS, UFUNCS
@@ -44,7 +45,9 @@ class NumPyProtocols:
                 "`out=`, or make y with a function of x's namespace, such as xp.asarray(y)"
             )
             raise TypeError(msg)
-        function = _ufunc_method(self.__array_namespace__(), ufunc.__name__, method)
+        function = None
+        if _goes_by_its_name(ufunc):
+            function = _ufunc_method(self.__array_namespace__(), ufunc.__name__, method)
         name = f"np.{ufunc.__name__}" if method == "__call__" else f"np.{ufunc.__name__}.{method}"
         if function is not None and (method != "__call__" or not options):
             return function(*_listed(self.__array_namespace__(), inputs), **options)
@@ -79,9 +82,9 @@ class NumPyProtocols:
         return self.__array_namespace__().imag(self)
 
     @property
-    def _mask(self: Any) -> NoReturn:
+    def _mask(self: Any) -> Any:
         """What numpy.ma asks everything for, having taken an array's `_data` for plain values."""
-        self._refuse("numpy.ma")
+        return self._refuse("numpy.ma")
 
     @property
     def flat(self: Any) -> Any:
@@ -118,6 +121,13 @@ def _method(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 for _name, _given in METHODS.items():
     setattr(NumPyProtocols, _name, _method(_name, _given))
+
+
+@cache
+def _goes_by_its_name(ufunc: Any) -> bool:
+    """Whether it is NumPy's or SciPy's: others may compute another thing by the same name."""
+    owners = (sys.modules.get(name) for name in ("numpy", "scipy.special"))
+    return any(getattr(owner, ufunc.__name__, None) is ufunc for owner in owners)
 
 
 def _ufunc(xp: Any, name: str) -> Callable[..., Any] | None:

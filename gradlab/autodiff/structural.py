@@ -25,8 +25,8 @@ def axis_of(axis: int, ndim: int) -> int:
 
 
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
-    """Reduced axes as non-negative integers, in order."""
-    if axis is None:
+    """Reduced axes as non-negative integers, in order; NumPy takes 0 and -1 where there is none."""
+    if axis is None or ndim == 0:
         return tuple(range(ndim))
     axes = axis if isinstance(axis, tuple) else (axis,)
     return tuple(sorted(a % ndim for a in axes))

@@ -34,7 +34,10 @@ def read_only_diagonal(xp, a, offset=0, axis1=0, axis2=1):
 
 @named("diag")
 def _diag(xp, v, k=0):
-    if v.ndim > 1:
+    if v.ndim not in (1, 2):
+        msg = f"np.diag takes a vector or a matrix: got {v.ndim} dimensions"
+        raise ValueError(msg)
+    if v.ndim == 2:  # noqa: PLR2004
         return read_only_diagonal(xp, v, k)
     n = v.shape[0] + abs(k)
     out = xp.zeros((n, n), dtype=v.dtype, device=v.device)
@@ -109,6 +112,9 @@ def _nan_to_num(xp, x, copy=True, nan=0.0, posinf=None, neginf=None):
 @named("interp")
 def _interp(xp, x, xs, fp, left=None, right=None, period=None):
     x, xs, fp = in_double(xp, *as_arrays(xp, x, xs, fp))
+    if xs.ndim != 1 or xs.shape != fp.shape or not xs.shape[0]:
+        msg = f"np.interp takes two vectors of one length: got shapes {xs.shape} and {fp.shape}"
+        raise ValueError(msg)
     if not bool(xp.all(xs[1:] >= xs[:-1])):
         msg = "np.interp takes increasing points `xp`: sort them, and `fp` with them"
         raise ValueError(msg)

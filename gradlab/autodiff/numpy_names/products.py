@@ -63,7 +63,11 @@ def cross(xp, a, b, axis=-1):
 
 @named("convolve")
 def _convolve(xp, a, v, mode="full"):
-    a, v = sorted(as_arrays(xp, a, v), key=lambda x: -x.shape[0])
+    a, v = as_arrays(xp, a, v)
+    if a.ndim != 1 or v.ndim != 1:
+        msg = f"np.convolve of a traced array takes vectors: got {a.ndim} and {v.ndim} dimensions"
+        raise ValueError(msg)
+    a, v = sorted((a, v), key=lambda x: -x.shape[0])
     n, m = a.shape[0], v.shape[0]
     wide = pad(xp, a, m - 1)
     places = xp.arange(n + m - 1)[:, None] + (m - 1 - xp.arange(m))[None, :]
