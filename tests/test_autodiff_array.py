@@ -276,6 +276,19 @@ def test_norms_of_every_order():
         assert float(value) == anp.linalg.vector_norm(x, ord=order)
 
 
+@pytest.mark.parametrize("order", [-0.5, -1, -2, -3, 0.5, 1.5, 2, 3, 4])
+def test_norms_of_what_is_far_apart_or_infinite_are_those_of_the_library(order):
+    for x, truth in (([1e200, 1.0], [0.0, 1.0]), ([1.0, np.inf], [1.0, 0.0])):
+        with np.errstate(all="ignore"):
+            value, slope = autodiff.value_and_gradient(
+                lambda x: np.linalg.norm(x, order), np.asarray(x)
+            )
+        if order < 0 or x[1] == np.inf:
+            assert float(value) == pytest.approx(np.linalg.norm(x, order))
+        if order < 0:
+            assert np.all(np.isnan(slope) | np.isclose(slope, truth))
+
+
 def test_numerical_derivatives_do_not_cut_a_trace_silently():
     def f(a):
         return gl.numerical_gradient(lambda x: a * x, 1.0)
