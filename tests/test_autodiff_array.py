@@ -252,7 +252,12 @@ def test_rules_are_checked_when_they_are_made():
 
 def test_numbers_and_constants_as_results_have_zero_gradients():
     x = np.ones(2)
-    for f in (lambda x: 2.0, lambda x: np.asarray(2.0), lambda x: ns(x).asarray(2.0)):
+    for f in (
+        lambda x: 2.0,
+        lambda x: np.float32(2.0),
+        lambda x: np.asarray(2.0),
+        lambda x: ns(x).asarray(2.0),
+    ):
         value, slope = autodiff.value_and_gradient(f, x)
         assert float(value) == 2.0
         np.testing.assert_array_equal(slope, [0.0, 0.0])

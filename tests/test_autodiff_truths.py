@@ -669,6 +669,7 @@ WRONG = {
     "an array as result": (lambda x: x, np.ones(2), ValueError, r"got shape \(2,\); reduce it"),
     "no result": (lambda x: None, np.ones(2), TypeError, r"lack a return\?"),
     "a complex result": (lambda x: x[0] * 1j, np.ones(2), TypeError, "real number: got complex128"),
+    "a complex number": (lambda x: 1j, np.ones(2), TypeError, "real number: got complex128"),
     "an index": (lambda x: x[x][0], np.ones(2), TypeError, "indices are integers"),
     "a list compared": (lambda x: (x == [1.0, 2.0]) @ x, np.ones(2), TypeError, "got list"),
     "a fraction compared": (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import wraps
+from numbers import Complex, Real
 from typing import Any
 
 from gradlab import tree
@@ -59,7 +60,7 @@ class _Trace:
     def output(self, result: Any, what: str) -> tuple[Any, Node | None]:
         """Inner value of an output of f, and its node if it depends on the argument."""
         if type(result) is not Array:
-            if not (isinstance(result, int | float | complex) or is_array(result)):
+            if not (isinstance(result, Complex) or is_array(result)):
                 hint = " (does it lack a return?)" if result is None else ""
                 msg = f"`f` must return {what}: got {type(result).__name__}{hint}"
                 raise TypeError(msg)
@@ -67,7 +68,8 @@ class _Trace:
                 namespace(plain(self.inner[0]), result, names=("x", "the result of f"))
                 return result, None
             like = plain(self.inner[0])
-            return namespace(like).asarray(result, dtype=like.dtype, device=like.device), None
+            dtype = like.dtype if isinstance(result, Real) else None
+            return namespace(like).asarray(result, dtype=dtype, device=like.device), None
         data = result._read()
         if result._node is None:
             return data, None
