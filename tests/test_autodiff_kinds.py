@@ -77,6 +77,18 @@ def test_a_cast_to_what_is_no_number_is_refused(dtype):
             gradient(lambda x, cast=cast: np.sum(x) + (cast(x) == 0).sum(), X)
 
 
+def test_an_array_of_traced_objects_is_no_result():
+    def f(x):
+        objects = np.empty(2, dtype=object)
+        objects[0], objects[1] = x[0] ** 2, x[1] * x[2]
+        return objects
+
+    np.testing.assert_array_equal(gradient(lambda x: f(x).sum(), X), [2.0, 3.0, 2.0])
+    for derivative in (autodiff.jacobian, lambda f, x: autodiff.jvp(f, x, x)):
+        with pytest.raises(TypeError, match="must return an array of numbers: got object"):
+            derivative(f, X)
+
+
 # --- classes of NumPy with rules of their own
 
 

@@ -65,7 +65,10 @@ class _Trace:
                 msg = f"`f` must return {what}: got {type(result).__name__}{hint}"
                 raise TypeError(msg)
             if is_array(result):
-                namespace(plain(self.inner[0]), result, names=("x", "the result of f"))
+                xp = namespace(plain(self.inner[0]), result, names=("x", "the result of f"))
+                if not xp.isdtype(result.dtype, ("bool", "numeric")):  # objects may be traced
+                    msg = f"`f` must return {what} of numbers: got {result.dtype}"
+                    raise TypeError(msg)
                 return result, None
             like = plain(self.inner[0])
             dtype = like.dtype if isinstance(result, Real) else None
