@@ -375,6 +375,40 @@ def test_a_buffer_refilled_afterwards_was_kept_as_it_was(what):
     np.testing.assert_array_equal(gradient(f, np.ones(2)), [2.0, 3.0])
 
 
+CHANGED = {
+    "axes": (lambda x, k: ns(x).permute_dims(x, k), [1, 0]),
+    "where axes come from": (lambda x, k: ns(x).moveaxis(x, k, [0, 1]), [1, 0]),
+    "shifts": (lambda x, k: ns(x).roll(x, k, axis=(0, 1)), [0, 1]),
+    "an array of shifts": (lambda x, k: np.roll(x, k, axis=(0, 1)), np.asarray([0, 1])),
+    "ends of a slice": (
+        lambda x, k: x[k[0, ...] : k[1, ...]] @ np.ones((3, 3)),
+        np.asarray([0, 2]),
+    ),
+    "a correction": (lambda x, k: np.var(x, ddof=k[1, ...]) + x, np.asarray([0, 1])),
+    "a diagonal": (lambda x, k: ns(x).tril(x, k=k[1, ...]), np.asarray([-1, 0])),
+}
+
+
+@pytest.mark.parametrize("what", CHANGED)
+def test_options_that_change_afterwards_were_kept_as_they_were(what):
+    f, given = CHANGED[what]
+    x, weights = np.arange(9.0).reshape(3, 3), np.cos(np.arange(9.0)).reshape(3, 3)
+
+    def loss(x, *, changes):
+        options = given.copy()
+        y = f(x, options)
+        if changes:
+            options[0], options[1] = options[1], options[0]
+        return np.sum(y**2 * weights[: y.shape[0]])
+
+    for derivative in (gradient, lambda f, x: autodiff.jvp(f, x, weights)):
+        got, truth = (
+            derivative(lambda x, changes=changes: loss(x, changes=changes), x)
+            for changes in (True, False)
+        )
+        np.testing.assert_array_equal(got, truth)
+
+
 def test_a_view_written_back_is_a_view_no_longer():
     def f(x):
         y = x[None, ...] * ns(x).ones((2, 2))

@@ -568,6 +568,8 @@ class Array(NumPyProtocols):
         """Key of plain arrays that nobody writes to."""
         if type(key) is tuple:
             return tuple(self._plain_key(k) for k in key)
+        if type(key) is slice:
+            return _plain_slice(key)
         if type(key) is list:
             xp = namespace(plain(self))
             made = xp.asarray(key, device=self.device)
@@ -647,6 +649,15 @@ class Array(NumPyProtocols):
 def _kind_rank(dtype: Any) -> int:
     name = name_of(dtype)
     return next((k for k, kind in ((0, "bool"), (1, "int"), (2, "float")) if kind in name), 3)
+
+
+def _plain_slice(key: slice) -> slice:
+    """Slice whose ends are integers: an array without dimensions may change."""
+    ends = (key.start, key.stop, key.step)
+    for end in ends:
+        if end is not None and type(end) is not int:
+            return slice(*(None if k is None else operator.index(k) for k in ends))
+    return key
 
 
 def _is_view_key(key: Any) -> bool:

@@ -12,7 +12,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from gradlab.autodiff.array import Array, apply, constant, namespace_source, plain, record
+from gradlab.autodiff.array import (
+    Array,
+    apply,
+    constant,
+    frozen,
+    namespace_source,
+    plain,
+    record,
+)
 from gradlab.autodiff.elementwise import is_complex_dtype, is_inexact_dtype, name_of
 from gradlab.autodiff.fourier import FOURIER
 from gradlab.autodiff.linear_algebra import LINEAR_ALGEBRA
@@ -48,11 +56,13 @@ VIEWS = (
     *("expand_dims", "flip", "imag", "matrix_transpose", "moveaxis", "permute_dims"),
     *("positive", "real", "squeeze"),
 )
+CHANGING = ("roll", "std", "tril", "triu", "var")  # whose options may be lists or arrays
 CONSTANTS = (
     *("e", "inf", "nan", "newaxis", "pi", "bool", "complex64", "complex128", "float32", "float64"),
     *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     "__array_api_version__",
 )
+_FIXED = (bool, float, int, tuple, type(None))  # options that nobody can change
 _GENERAL = "symmetric matrices alone have a rule: use xp.linalg.eigh, or stop_gradient(x)"
 UNSUPPORTED = {
     "from_dlpack": "a traced array is made by differentiating, not by exchange",
@@ -147,15 +157,27 @@ def _recording(rule: Rule, inner: Any) -> Callable[..., Any]:
 
 def _as_view(rule: Rule, x: Any, **options: Any) -> Array:
     """What NumPy gives as a view of `x`."""
+    options = _kept(options)
     if type(x) is Array:
         return x._view(apply(rule, (x,), options))
     return apply(rule, (snapshot(x) if is_array(x) else x,), options)
 
 
+def _kept(options: dict[str, Any]) -> dict[str, Any]:
+    """Options for the backward pass: a list or an array may change until then."""
+    return {name: x if type(x) in _FIXED else _fixed(x) for name, x in options.items()}
+
+
+def _fixed(x: Any) -> Any:
+    if type(x) is list:
+        return tuple(x)
+    return snapshot(x) if is_array(x) and type(x) is not Array else frozen(x)
+
+
 def _recording_one(rule: Rule, inner: Any) -> Callable[..., Any]:
     """Function of one array; one of a first-order trace takes the short way."""
     keep_a, keep_y = (k in rule.needed((0,)) for k in (0, 1))
-    defaults, may_round = rule.defaults, "dtype" in rule.defaults
+    defaults, may_round, may_change = rule.defaults, "dtype" in rule.defaults, rule.name in CHANGING
     forward: Any = getattr(inner, rule.name, None)
     if defaults:
         forward = partial(rule.forward, inner)
@@ -163,6 +185,8 @@ def _recording_one(rule: Rule, inner: Any) -> Callable[..., Any]:
     def function(x: Any, /, *rest: Any, **given: Any) -> Any:
         if rest:
             given.update(_positional(rule, rest))
+        if may_change:
+            given = _kept(given)
         if type(x) is Array and x._alias is None and x._node is not None:
             a = x._data
             if type(a) is not Array:
