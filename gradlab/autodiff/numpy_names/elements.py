@@ -110,17 +110,17 @@ def _nan_to_num(xp, x, copy=True, nan=0.0, posinf=None, neginf=None):
 
 
 @named("interp")
-def _interp(xp, x, xs, fp, left=None, right=None, period=None):
-    x, xs, fp = in_double(xp, *as_arrays(xp, x, xs, fp))
-    if xs.ndim != 1 or xs.shape != fp.shape or not xs.shape[0]:
-        msg = f"np.interp takes two vectors of one length: got shapes {xs.shape} and {fp.shape}"
+def _interp(space, x, xp, fp, left=None, right=None, period=None):
+    x, points, fp = in_double(space, *as_arrays(space, x, xp, fp))
+    if points.ndim != 1 or points.shape != fp.shape or not points.shape[0]:
+        msg = f"np.interp takes two vectors of one length: got shapes {points.shape}, {fp.shape}"
         raise ValueError(msg)
-    if not bool(xp.all(xs[1:] >= xs[:-1])):
+    if not bool(space.all(points[1:] >= points[:-1])):
         msg = "np.interp takes increasing points `xp`: sort them, and `fp` with them"
         raise ValueError(msg)
-    k = xp.clip(xp.searchsorted(xs, x, side="right"), 1, xs.shape[0] - 1)
-    start = xs[k - 1]
-    part = xp.clip((x - start) / (xs[k] - start), 0.0, 1.0)
+    k = space.clip(space.searchsorted(points, x, side="right"), 1, points.shape[0] - 1)
+    start = points[k - 1]
+    part = space.clip((x - start) / (points[k] - start), 0.0, 1.0)
     return fp[k - 1] + part * (fp[k] - fp[k - 1])
 
 

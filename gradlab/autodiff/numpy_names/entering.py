@@ -86,7 +86,7 @@ def entered(
     refused = {option: value for option, value in every.items() if option in REFUSED}
     function.__qualname__ = f"np.{name}"  # what Python's own errors call it
 
-    def call(xp: Any, *args: Any, **options: Any) -> Any:
+    def call(xp: Any, /, *args: Any, **options: Any) -> Any:  # an option may be called xp, too
         given = options
         if not is_variadic:
             given = {**dict(zip(positional, args, strict=False)), **options}

@@ -88,7 +88,7 @@ _SHORT: dict[str, Callable[..., Any]] = {
     "imag": lambda xp, val: xp.imag(val),
     "iscomplexobj": lambda xp, x: xp.isdtype(x.dtype, "complex floating"),
     "isrealobj": lambda xp, x: not xp.isdtype(x.dtype, "complex floating"),
-    "linalg.cross": lambda xp, x1, x2, *, axis=-1: cross(xp, x1, x2, axis),
+    "linalg.cross": lambda xp, x1, x2, *, axis=-1: cross(xp, x1, x2, axis=axis),
     "linalg.diagonal": lambda xp, x, *, offset=0: read_only_diagonal(xp, x, offset, -2, -1),
     "linalg.multi_dot": lambda xp, arrays, *, out=None: reduce(lambda a, b: dot(xp, a, b), arrays),
     "linalg.svd": lambda xp, a, full_matrices=True: xp.linalg.svd(a, full_matrices=full_matrices),
