@@ -640,3 +640,21 @@ def test_a_jacobian_is_of_real_numbers_and_may_be_complex():
     for verb in (autodiff.jacobian, autodiff.hessian):
         with pytest.raises(TypeError, match="must be real: got complex128"):
             verb(lambda z: ns(z).sum(ns(z).abs(z)), np.ones(2) * 1j)
+
+
+# --- beside a singularity
+
+STEEP = {
+    "asin": lambda xp, x: 1 / xp.sqrt((2 + x) * -x),
+    "acos": lambda xp, x: -1 / xp.sqrt((2 + x) * -x),
+    "atanh": lambda xp, x: 1 / ((2 + x) * -x),
+}
+
+
+@pytest.mark.parametrize("name", STEEP)
+def test_a_slope_that_grows_without_bounds_keeps_its_digits(name):
+    below = np.asarray([-(2.0**-30), -(2.0**-45)])  # exact, and 1 + below is, too
+    truth = STEEP[name](np, below)
+    for sign in (1.0, -1.0):
+        got = gradient(lambda x: total(getattr(ns(x), name)(x)), sign * (1 + below))
+        np.testing.assert_allclose(got, truth, rtol=1e-14)

@@ -179,15 +179,15 @@ rule(
 rule("sin", "elementwise", lambda xp, g, a: g * conj(xp.cos(a)))
 rule("cos", "elementwise", lambda xp, g, a: -g * conj(xp.sin(a)))
 rule("tan", "elementwise", lambda g, y: g * conj(1 + y * y))
-rule("asin", "elementwise", lambda xp, g, a: g / conj(xp.sqrt(1 - a * a)))
-rule("acos", "elementwise", lambda xp, g, a: -g / conj(xp.sqrt(1 - a * a)))
+rule("asin", "elementwise", lambda xp, g, a: g / conj(xp.sqrt((1 - a) * (1 + a))))
+rule("acos", "elementwise", lambda xp, g, a: -g / conj(xp.sqrt((1 - a) * (1 + a))))
 rule("atan", "elementwise", lambda g, a: g / conj(1 + a * a))
 rule("sinh", "elementwise", lambda xp, g, a: g * conj(xp.cosh(a)))
 rule("cosh", "elementwise", lambda xp, g, a: g * conj(xp.sinh(a)))
 rule("tanh", "elementwise", lambda g, y: g * conj(1 - y * y))
 rule("asinh", "elementwise", lambda xp, g, a: g / conj(xp.sqrt(a * a + 1)))
 rule("acosh", "elementwise", lambda xp, g, a: g / conj(xp.sqrt(a - 1) * xp.sqrt(a + 1)))
-rule("atanh", "elementwise", lambda g, a: g / conj(1 - a * a))
+rule("atanh", "elementwise", lambda g, a: g / conj((1 - a) * (1 + a)))
 rule(
     "atan2",
     "elementwise",
