@@ -658,3 +658,13 @@ def test_a_slope_that_grows_without_bounds_keeps_its_digits(name):
     for sign in (1.0, -1.0):
         got = gradient(lambda x: total(getattr(ns(x), name)(x)), sign * (1 + below))
         np.testing.assert_allclose(got, truth, rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_angles_of_what_is_small_or_large_keep_the_digits_of_their_slopes(dtype):
+    tiny, eps = np.finfo(dtype).tiny, np.finfo(dtype).eps
+    for scale in (tiny * 100, math.sqrt(tiny), 1.0, 1 / math.sqrt(tiny)):
+        x = np.asarray([3 * scale, 4 * scale], dtype)
+        got = gradient(lambda x: ns(x).atan2(x[0], x[1]), x)
+        expected = np.asarray([4 / 25, -3 / 25]) / scale
+        np.testing.assert_allclose(got, expected, rtol=8 * eps)

@@ -120,7 +120,8 @@ def _power_log_base(xp: Any, g: Any, a: Any, b: Any, call: Any, n: int) -> Any:
 
 def _atan2(xp: Any, g: Any, a: Any, b: Any, other: Any) -> Any:
     a, b, other = _promoted(xp, g, a, b, other)
-    return g * (other / (a * a + b * b))
+    size = xp.hypot(a, b)  # squares of what is small would lose digits
+    return g * (other / size / size)
 
 
 def _logaddexp(xp: Any, g: Any, a: Any, b: Any, y: Any) -> Any:
