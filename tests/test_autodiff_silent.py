@@ -543,6 +543,29 @@ def cubed_in_place(x):
     return x, None
 
 
+HANDED_ON = {
+    "a checkpoint": autodiff.checkpoint(lambda a: a),
+    "a checkpoint's view": autodiff.checkpoint(lambda a: a[::-1]),
+    "a custom rule": autodiff.custom_vjp(lambda a: a, lambda a: (a, None), lambda _, g: (g,)),
+}
+
+
+@pytest.mark.parametrize("what", HANDED_ON)
+def test_what_hands_on_its_argument_shares_memory_with_it(what):
+    def f(x, *, writes):
+        y = x * 1
+        z = HANDED_ON[what](y)
+        if writes:
+            z += 1  # NumPy would show this in y
+        return total(y * z)
+
+    x = np.asarray([1.0, 2.0])
+    truth = [4.0, 2.0] if "view" in what else [2.0, 4.0]
+    np.testing.assert_array_equal(gradient(lambda x: f(x, writes=False), x), truth)
+    with pytest.raises(AliasError):
+        gradient(lambda x: f(x, writes=True), x)
+
+
 def test_a_custom_rule_cannot_write_to_what_others_hold():
     x = np.asarray([1.0, 2.0])
     f = cube(fwd=cubed_in_place)

@@ -144,18 +144,19 @@ def custom_vjp(
         if level is None:
             return f(*args)
         inner = [_lent(_kept(x, level)) for x in args]
-        result = _without_writing(rule.name, fwd, inner)
-        if not isinstance(result, tuple) or len(result) != 2:  # noqa: PLR2004
-            msg = f"`fwd` of {rule.name} must return (out, saved): got {type(result).__name__}"
+        pair = _without_writing(rule.name, fwd, inner)
+        if not isinstance(pair, tuple) or len(pair) != 2:  # noqa: PLR2004
+            msg = f"`fwd` of {rule.name} must return (out, saved): got {type(pair).__name__}"
             raise TypeError(msg)
-        out, saved = result
+        out, saved = pair
         value = _inner_result(out, level, rule.name)
         for leaf in tree.leaves(saved):
             _check_not_traced(leaf, range(level, next_serial()), rule.name)
         if not is_inexact_dtype(value.dtype):
             return constant(value)
         traced = tuple(traced_at(args, level))
-        return record(value, rule, args, level, traced, (), (saved, len(args)), None)
+        result = record(value, rule, args, level, traced, (), (saved, len(args)), None)
+        return _sharing(result, out, inner, args)
 
     return call
 
@@ -195,12 +196,14 @@ def checkpoint(f: Callable[..., Any], /) -> Callable[..., Any]:
         if level is None:
             return f(*args)
         inner = [_kept(x, level) for x in args]
-        out = _without_writing(rule.name, f, [_handed_on(x) for x in inner])
+        given = [_handed_on(x) for x in inner]
+        out = _without_writing(rule.name, f, given)
         value = _inner_result(out, level, rule.name)
         if not is_inexact_dtype(value.dtype):
             return constant(value)
         traced = tuple(traced_at(args, level))
-        return record(value, rule, args, level, traced, (value,), inner, None)
+        result = record(value, rule, args, level, traced, (value,), inner, None)
+        return _sharing(result, out, given, args)
 
     return call
 
@@ -294,6 +297,19 @@ def _without_writing(name: str, f: Callable[..., Any], args: Sequence[Any]) -> A
             )
             raise ValueError(msg)
     return result
+
+
+def _sharing(result: Array, out: Any, given: Sequence[Any], args: Sequence[Any]) -> Array:
+    """Result that shares the fate of the argument that `out` is, or is a view of."""
+    for x, arg in zip(given, args, strict=True):
+        if type(arg) is Array and (out is x or _is_of_family(out, x)):
+            return arg._view(result)
+    return result
+
+
+def _is_of_family(a: Any, b: Any) -> bool:
+    one, two = getattr(a, "_alias", None), getattr(b, "_alias", None)
+    return one is not None and two is not None and one.family is two.family
 
 
 def _is_stale(x: Array) -> bool:
