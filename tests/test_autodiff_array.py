@@ -248,6 +248,27 @@ def test_the_hessian_in_a_number_is_an_array():
 def test_rules_are_checked_when_they_are_made():
     with pytest.raises(TypeError, match="rule 'odd': 'q' of a pull is neither saved nor an option"):
         autodiff.primitive("odd", "other", lambda q: q, forward=lambda xp, a: a)
+    with pytest.raises(ValueError, match="`kind` of odd must be one of elementwise, linear"):
+        autodiff.primitive("odd", "local", lambda g: g, forward=lambda xp, a: a)
+    with pytest.raises(TypeError, match="and an array for each of 1 pulls"):
+        autodiff.primitive("odd", "linear", lambda g: g, forward=lambda xp, a, b: a + b)
+
+
+def test_a_linear_step_of_two_arrays_is_pushed_where_one_of_them_is_a_constant():
+    join = autodiff.primitive(
+        "join",
+        "linear",
+        lambda g: g[:2],
+        lambda g: g[2:],
+        forward=lambda xp, a, b: xp.concat([a, b]),
+    )
+    a, b = np.asarray([1.0, 2.0]), np.asarray([3.0, 4.0, 5.0])
+    for f, x, truth in (
+        (lambda a: join(a, b), a, [1.0, 2.0, 0.0, 0.0, 0.0]),
+        (lambda b: join(a, b), b, [0.0, 0.0, 3.0, 4.0, 5.0]),
+        (lambda p: join(p["a"], p["b"]), {"a": a, "b": b}, [1.0, 2.0, 3.0, 4.0, 5.0]),
+    ):
+        np.testing.assert_array_equal(autodiff.jvp(f, x, x), truth)
 
 
 def test_numbers_and_constants_as_results_have_zero_gradients():

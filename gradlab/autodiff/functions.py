@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Container, Sequence
 from functools import wraps
-from typing import Any
+from typing import Any, get_args
 
 from gradlab import tree
 from gradlab.autodiff.array import (
@@ -64,6 +64,12 @@ def primitive(
         Takes the arrays: traced ones record one node, any others are computed on as they are.
     """
     rule = Rule(name, kind, pulls, forward)
+    if kind not in get_args(Kind):
+        msg = f"`kind` of {name} must be one of {', '.join(get_args(Kind))}: got {kind!r}"
+        raise ValueError(msg)
+    if rule.defaults:
+        msg = f"`forward` of {name} takes more than xp and an array for each of {len(pulls)} pulls"
+        raise TypeError(msg)
 
     def call(*operands: Any) -> Any:
         for x in operands:
