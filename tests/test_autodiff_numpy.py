@@ -469,6 +469,29 @@ def test_the_dtype_is_numpy_s_for(name):
     np.testing.assert_allclose(autodiff.stop_gradient(seen[0]), expected, rtol=1e-6)
 
 
+GIVEN_BY_NUMPY = {
+    "array_split": lambda x: np.array_split(x, np.int64(2))[0],
+    "split": lambda x: np.split(x, np.int64(2), axis=np.int64(1))[1],
+    "tensordot": lambda x: np.tensordot(x, C.T, np.int64(1)),
+    "tensordot of axes": lambda x: np.tensordot(x, C, np.asarray([[1], [1]])),
+    "fftshift": lambda x: np.fft.fftshift(x, np.int64(0)),
+    "full_like": lambda x: np.full_like(x, x[0, 0], shape=np.int64(2)),
+    "tile": lambda x: np.tile(x, np.asarray([2, 1])),
+    "reshape": lambda x: np.reshape(x, np.asarray([4, 3])),
+    "reshape by a method": lambda x: x.reshape(np.asarray([4, 3])),
+    "transpose by a method": lambda x: x.transpose(np.asarray([1, 0])),
+    "broadcast_to": lambda x: np.broadcast_to(x, np.asarray([2, 3, 4])),
+}
+
+
+@pytest.mark.parametrize("name", GIVEN_BY_NUMPY)
+def test_options_may_be_numbers_and_arrays_of_numpy(name):
+    f = GIVEN_BY_NUMPY[name]
+    value, slope = autodiff.value_and_gradient(lambda x: np.sum(f(x) * np.cos(f(X))), X)
+    assert float(value) == pytest.approx(np.sum(f(X) * np.cos(f(X))))
+    np.testing.assert_allclose(np.sum(slope * C), np.sum(f(C) * np.cos(f(X))))  # they are linear
+
+
 WITHOUT_AXES = {
     "sum": lambda x: np.sum(x, axis=0),
     "product": lambda x: np.prod(x, axis=0),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from numbers import Integral
 from typing import Any
 
 from gradlab.autodiff.array import (
@@ -321,7 +322,7 @@ def astype(xp: Any, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = N
 def full(xp: Any, shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Array:
     if type(fill_value) is not Array:
         return constant(xp.inner.full(shape, fill_value, dtype=dtype, device=device))
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    shape = (shape,) if isinstance(shape, Integral) else tuple(shape)
     value = fill_value if dtype is None else xp.astype(fill_value, dtype)
     return xp.astype(xp.broadcast_to(value, shape), value.dtype, copy=True)
 
@@ -525,7 +526,7 @@ def _element(x: Array, key: Any) -> Array:
 
 @composite
 def tensordot(xp: Any, a: Any, b: Any, /, *, axes: Any = 2) -> Array:
-    if isinstance(axes, int):
+    if isinstance(axes, Integral):
         pairs = [tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes))]
     else:
         pairs = [

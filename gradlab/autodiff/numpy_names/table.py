@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import reduce
+from numbers import Integral
 from typing import Any
 
 from gradlab.autodiff.numpy_names.elements import (
@@ -126,7 +127,7 @@ _SHORT: dict[str, Callable[..., Any]] = {
     ),
     "tensordot": lambda xp, a, b, axes=2: xp.tensordot(
         *as_arrays(xp, a, b),
-        axes=axes if isinstance(axes, int) else [as_tuple(k) for k in axes],
+        axes=axes if isinstance(axes, Integral) else [as_tuple(k) for k in axes],
     ),
     "tile": lambda xp, A, reps: xp.tile(A, as_tuple(reps)),
     "tril": lambda xp, m, k=0: xp.tril(m, k=k),
