@@ -107,6 +107,7 @@ def test_constants_are_plain_numbers_on_request():
     def look(x):
         c = ns(x).asarray(3)
         assert (float(c), int(c), c.item(), complex(c), [0, 1, 2, 3][c]) == (3.0, 3, 3, 3 + 0j, 3)
+        assert f"{c:.1f} {c}" == f"3.0 {c!r}"
         np.testing.assert_array_equal(np.asarray(ns(x).ones(2)), [1.0, 1.0])
         np.testing.assert_array_equal(gl.to_numpy(autodiff.stop_gradient(x)), [1.0, 2.0])
         return bool(x[0] < x[1])

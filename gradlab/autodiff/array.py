@@ -406,6 +406,9 @@ class Array(NumPyProtocols):
         kind = "constant" if self._node is None else "traced"
         return f"<{kind} {plain(self)!r}>"
 
+    def __format__(self, spec: str) -> str:
+        return format(self._value(f"format(x, {spec!r})"), spec) if spec else str(self)
+
     def __bool__(self) -> bool:
         return bool(plain(self))
 

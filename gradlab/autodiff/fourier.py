@@ -149,7 +149,7 @@ def _ifftshift(xp: Any, x: Any, /, *, axes: Any = None) -> Any:
 def _axes(x: Any, axes: Any) -> tuple[int, ...]:
     if axes is None:
         return tuple(range(len(x.shape)))
-    return (axes,) if isinstance(axes, Integral) else tuple(axes)
+    return (int(axes),) if isinstance(axes, Integral) else tuple(axes)
 
 
 def _fftfreq(xp: Any, n: int, /, *, d: float = 1.0, dtype: Any = None, device: Any = None) -> Any:

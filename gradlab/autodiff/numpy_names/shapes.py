@@ -20,7 +20,7 @@ __all__ = ["as_tuple", "expand_dims", "pad", "split", "squeeze", "transpose"]
 
 
 def as_tuple(x):
-    return tuple(x) if isinstance(x, list | tuple) or getattr(x, "ndim", 0) else (x,)
+    return tuple(x) if isinstance(x, list | tuple) or getattr(x, "ndim", False) else (x,)
 
 
 def _check_different(name, axes):
@@ -126,6 +126,7 @@ def _array_split(xp, ary, indices_or_sections, axis=0):
     axis = axis_of(axis, ary.ndim)
     n, cuts = ary.shape[axis], indices_or_sections
     if isinstance(cuts, Integral):
+        cuts = int(cuts)
         if cuts < 1:
             msg = f"np.array_split makes 1 part or more: got {cuts}"
             raise ValueError(msg)
@@ -138,7 +139,7 @@ def _array_split(xp, ary, indices_or_sections, axis=0):
 @named("split")
 def split(xp, ary, indices_or_sections, axis=0):
     sections = indices_or_sections
-    if isinstance(sections, Integral) and sections > 0 and ary.shape[axis] % sections:
+    if isinstance(sections, Integral) and sections and ary.shape[axis] % int(sections):
         msg = f"np.split needs equal parts: a length of {ary.shape[axis]} has no {sections}"
         raise ValueError(msg)
     return _array_split(xp, ary, sections, axis)
