@@ -57,6 +57,7 @@ WITH_NP = {
     "cov by columns": lambda x: np.cov(x, rowvar=False, bias=True),
     "cov of two": lambda x: np.cov(x[0], x[1] ** 2, ddof=0),
     "cov of one": lambda x: np.cov(x[0]),
+    "clip of a plain array by a method": lambda x: C.clip(x, x + 0.1),
     "cross": lambda x: np.cross(x[:, :3], C[:, 1:]),
     "cross of columns and rows": lambda x: np.cross(x[:, :3], C[:, 1:], 0),
     "cross into columns": lambda x: np.cross(x[:, :3], C[:, 1:], axisa=0, axisc=0),

@@ -126,8 +126,8 @@ for _name, _given in METHODS.items():
 @cache
 def _goes_by_its_name(ufunc: Any) -> bool:
     """Whether it is NumPy's or SciPy's: others may compute another thing by the same name."""
-    owners = (sys.modules.get(name) for name in ("numpy", "scipy.special"))
-    return any(getattr(owner, ufunc.__name__, None) is ufunc for owner in owners)
+    names = ("numpy", "numpy._core.umath", "scipy.special")  # the second for methods of its arrays
+    return any(getattr(sys.modules.get(of), ufunc.__name__, None) is ufunc for of in names)
 
 
 def _ufunc(xp: Any, name: str) -> Callable[..., Any] | None:
