@@ -724,6 +724,9 @@ def test_argnums_out_of_range_and_directions_of_other_shapes_are_refused():
         grad(lambda x: x, argnums=())(1.0)
     with pytest.raises(ValueError, match="`argnums` 2 must be positions of the 1 arguments"):
         grad(lambda x: x, argnums=2)(1.0)
+    with pytest.raises(TypeError, match="'str' object cannot be interpreted as an integer"):
+        grad(lambda x: x, argnums="x")
+    assert float(grad(lambda x, y: x * y, argnums=np.int64(1))(2.0, 3.0)) == 2.0
     with pytest.raises(ValueError, match=r"`v` must have the shape of x, \(2,\): got \(3,\)"):
         autodiff.jvp(lambda x: x, np.ones(2), np.ones(3))
     with pytest.raises(ValueError, match=r"`u` must have the shape of f\(x\)"):

@@ -7,9 +7,10 @@ is variable in one is constant in those inside it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from numbers import Complex, Real
+from operator import index
 from typing import Any
 
 from gradlab import tree
@@ -163,12 +164,14 @@ def value_and_grad(
     >>> float(value), float(dx), float(dy)
     (12.0, 4.0, 12.0)
     """
-    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    is_one = not isinstance(argnums, Iterable)
+    given: Any = (argnums,) if is_one else argnums
+    numbers = tuple(index(k) for k in given)  # of NumPy, too
 
     @wraps(f)
     def call(*args: Any, **options: Any) -> Any:
         places = _places(argnums, numbers, len(args))
-        if isinstance(argnums, int):
+        if is_one:
             k = places[0]
             trace = _Trace(args[k], f"argument {k}")
             lifted = {k: trace.argument}
@@ -186,7 +189,7 @@ def value_and_grad(
             result, aux = result
         value, node = trace.scalar(result)
         gradient = trace.build(trace.pulled(node, _ones_like(value), nan_safe=nan_safe))
-        if not isinstance(argnums, int):
+        if not is_one:
             gradient = tuple(gradient[k] for k in places)
         value = _own([value], [value], ())[0]
         return ((value, _unwrapped(aux, trace.level)), gradient) if has_aux else (value, gradient)
