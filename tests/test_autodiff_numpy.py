@@ -422,6 +422,7 @@ def test_integers_and_truth_values_are_constants():
         ]  # fmt: skip
         assert np.array_equal(x, x)
         assert not np.array_equal(x, x[0])
+        assert np.array_equal(x[:1, :2] * 0, [[0, 0]])
         assert np.isrealobj(x)
         assert not np.iscomplexobj(x)
         assert np.result_type(x, np.float32) == np.float64

@@ -46,6 +46,10 @@ def _copied(arrays, copy):
     return arrays
 
 
+def _is_equal(xp, a, b):
+    return a.shape == b.shape and bool(xp.all(a == b))
+
+
 def _conjugate(xp, a):
     """Of what is real, the array itself, as NumPy's method gives it."""
     return xp.conj(a) if xp.isdtype(a.dtype, "complex floating") else a
@@ -62,9 +66,7 @@ _SHORT: dict[str, Callable[..., Any]] = {
         xp, a, axis
     ),
     "argwhere": lambda xp, a: xp.stack(xp.nonzero(a), axis=-1),
-    "array_equal": lambda xp, a1, a2, equal_nan=False: (
-        a1.shape == a2.shape and bool(xp.all(a1 == a2))
-    ),
+    "array_equal": lambda xp, a1, a2, equal_nan=False: _is_equal(xp, *as_arrays(xp, a1, a2)),
     "astype": lambda xp, x, dtype, *, copy=True: xp.astype(x, dtype, copy=copy),
     "broadcast_arrays": lambda xp, *args, subok=False: tuple(
         xp.broadcast_arrays(*as_arrays(xp, *args))
