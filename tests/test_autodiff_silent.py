@@ -683,6 +683,13 @@ def test_a_slope_that_grows_without_bounds_keeps_its_digits(name):
         np.testing.assert_allclose(got, truth, rtol=1e-14)
 
 
+@pytest.mark.parametrize(("name", "curvature"), [("asin", 1.0), ("acos", -1.0), ("atanh", 2.0)])
+def test_a_curvature_that_vanishes_keeps_its_digits(name, curvature):
+    x = np.asarray(1e-20)
+    got = hessian(lambda x: getattr(ns(x), name)(x), x)
+    np.testing.assert_allclose(got, curvature * x, rtol=1e-14)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_angles_of_what_is_small_or_large_keep_the_digits_of_their_slopes(dtype):
     tiny, eps = np.finfo(dtype).tiny, np.finfo(dtype).eps
