@@ -70,6 +70,12 @@ def test_complex_numbers_are_not_written_into_real_ones_of_swapped_bytes():
 # --- what holds no numbers
 
 
+@pytest.mark.parametrize("dtype", [int, bool, np.int8, np.dtype(">i4")])
+def test_casts_to_whole_numbers_by_any_name_are_steps(dtype):
+    got = gradient(lambda x: np.sum(ns(x).astype(x, dtype) * x), X)
+    np.testing.assert_array_equal(got, X.astype(dtype))
+
+
 @pytest.mark.parametrize("dtype", ["O", "S5", "datetime64[s]"])
 def test_a_cast_to_what_is_no_number_is_refused(dtype):
     for cast in (lambda x: x.astype(dtype), lambda x: ns(x).astype(x, np.dtype(dtype))):

@@ -151,7 +151,7 @@ def custom_vjp(
             return f(*args)
         inner = [_lent(_kept(x, level)) for x in args]
         pair = _without_writing(rule.name, fwd, inner)
-        if not isinstance(pair, tuple) or len(pair) != 2:  # noqa: PLR2004
+        if not isinstance(pair, tuple | list) or len(pair) != 2:  # noqa: PLR2004
             msg = f"`fwd` of {rule.name} must return (out, saved): got {type(pair).__name__}"
             raise TypeError(msg)
         out, saved = pair
@@ -355,7 +355,7 @@ def _level(args: tuple[Any, ...], name: str) -> int | None:
         if tree.is_tree(x) and any(type(e) is Array and e._node for e in tree.leaves(x)):
             msg = (
                 f"{name} takes arrays: argument {k} is a {type(x).__name__} that holds traced "
-                "ones, whose derivative would not be taken by its rule; hand them over one by one"
+                "ones, which it would not see; hand them over one by one"
             )
             raise TypeError(msg)
     levels = [x._node[LEVEL] for x in args if type(x) is Array and x._node is not None]

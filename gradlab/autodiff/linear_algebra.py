@@ -535,7 +535,7 @@ def vector_norm(
         return xp.sum(xp.astype(x != 0, size.dtype), **options)
     if ord == 1 or 0 in x.shape:
         return xp.sum(size, **options)
-    leading = (xp.max if ord > 0 else xp.min)(size, axis=axis, keepdims=True)  # in their powers
+    leading = (xp.max if ord > 0 else xp.min)(size, axis=axis, keepdims=True)  # by its power
     leading = xp.astype(leading, size.dtype)
     no_scale = (leading == 0) | xp.isinf(leading)
     scale = constant(plain(xp.where(no_scale, xp.ones_like(leading), leading)))
