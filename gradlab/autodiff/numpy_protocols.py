@@ -126,8 +126,10 @@ for _name, _given in METHODS.items():
 @cache
 def _goes_by_its_name(ufunc: Any) -> bool:
     """Whether it is NumPy's or SciPy's: others may compute another thing by the same name."""
-    names = ("numpy", "numpy._core.umath", "scipy.special")  # the second for methods of its arrays
-    return any(getattr(sys.modules.get(of), ufunc.__name__, None) is ufunc for of in names)
+    public, own = ("numpy", "scipy.special"), ("numpy._core.umath", "scipy.special._ufuncs")
+    return any(
+        getattr(sys.modules.get(module), ufunc.__name__, None) is ufunc for module in public + own
+    )
 
 
 def _ufunc(xp: Any, name: str) -> Callable[..., Any] | None:
