@@ -10,7 +10,7 @@ import pytest
 
 import gradlab as gl
 from gradlab import autodiff
-from gradlab.autodiff import gradient
+from gradlab.autodiff import gradient, value_and_grad
 
 
 def ns(x):
@@ -107,6 +107,7 @@ def test_constants_are_plain_numbers_on_request():
     def look(x):
         c = ns(x).asarray(3)
         assert (float(c), int(c), c.item(), complex(c), [0, 1, 2, 3][c]) == (3.0, 3, 3, 3 + 0j, 3)
+        assert f"{c:.1f} {c}" == f"3.0 {c!r}"
         np.testing.assert_array_equal(np.asarray(ns(x).ones(2)), [1.0, 1.0])
         np.testing.assert_array_equal(gl.to_numpy(autodiff.stop_gradient(x)), [1.0, 2.0])
         return bool(x[0] < x[1])
@@ -207,16 +208,78 @@ def test_custom_rules_must_give_a_cotangent_for_each_argument():
         make(lambda saved, g: (g[0],))()
     with pytest.raises(TypeError, match="must return one array: got float"):
         make(lambda saved, g: (g,), lambda x: (1.0, None))()
+    with pytest.raises(TypeError, match="must return arrays or None: got float for argument 0"):
+        make(lambda saved, g: (1.0,))()
+    with pytest.raises(TypeError, match=r"must return \(out, saved\): got ndarray"):
+        make(lambda saved, g: (g,), lambda x: x * 1)()
+
+
+@pytest.mark.parametrize("how", ["custom_vjp", "checkpoint"])
+def test_trees_of_traced_arrays_are_no_arguments(how):
+    def double(p):
+        return p["a"] * 2
+
+    f = autodiff.checkpoint(double)
+    if how == "custom_vjp":
+        f = autodiff.custom_vjp(double, lambda p: (double(p), None), lambda _, g: ({"a": 10 * g},))
+    x = np.ones(2)
+    np.testing.assert_array_equal(f({"a": x}), [2.0, 2.0])
+    with pytest.raises(TypeError, match="takes arrays: argument 0 is a dict that holds traced"):
+        gradient(lambda x: ns(x).sum(f({"a": x})), x)
+
+
+def test_a_function_with_aux_must_return_a_pair():
+    for f in (lambda x: ns(x).sum(x), lambda x: x, lambda x: (x[0], x, x)):
+        with pytest.raises(TypeError, match=r"must return \(value, aux\) with has_aux: got"):
+            value_and_grad(f, has_aux=True)(np.ones(2))
+
+
+def test_a_checkpoint_of_what_is_no_longer_traced_has_gradient_zero():
+    x = np.ones(2)
+    f = autodiff.checkpoint(lambda x: np.full(2, 3.0))
+    np.testing.assert_array_equal(gradient(lambda x: ns(x).sum(f(x) * x), x), [3.0, 3.0])
+
+
+def test_the_hessian_in_a_number_is_an_array():
+    got = autodiff.hessian(lambda x: x**3, np.asarray(2.0))
+    assert isinstance(got, np.ndarray)
+    assert float(got) == 12.0
 
 
 def test_rules_are_checked_when_they_are_made():
     with pytest.raises(TypeError, match="rule 'odd': 'q' of a pull is neither saved nor an option"):
         autodiff.primitive("odd", "other", lambda q: q, forward=lambda xp, a: a)
+    with pytest.raises(ValueError, match="`kind` of odd must be one of elementwise, linear"):
+        autodiff.primitive("odd", "local", lambda g: g, forward=lambda xp, a: a)
+    with pytest.raises(TypeError, match="and an array for each of 1 pulls"):
+        autodiff.primitive("odd", "linear", lambda g: g, forward=lambda xp, a, b: a + b)
+
+
+def test_a_linear_step_of_two_arrays_is_pushed_where_one_of_them_is_a_constant():
+    join = autodiff.primitive(
+        "join",
+        "linear",
+        lambda g: g[:2],
+        lambda g: g[2:],
+        forward=lambda xp, a, b: xp.concat([a, b]),
+    )
+    a, b = np.asarray([1.0, 2.0]), np.asarray([3.0, 4.0, 5.0])
+    for f, x, truth in (
+        (lambda a: join(a, b), a, [1.0, 2.0, 0.0, 0.0, 0.0]),
+        (lambda b: join(a, b), b, [0.0, 0.0, 3.0, 4.0, 5.0]),
+        (lambda p: join(p["a"], p["b"]), {"a": a, "b": b}, [1.0, 2.0, 3.0, 4.0, 5.0]),
+    ):
+        np.testing.assert_array_equal(autodiff.jvp(f, x, x), truth)
 
 
 def test_numbers_and_constants_as_results_have_zero_gradients():
     x = np.ones(2)
-    for f in (lambda x: 2.0, lambda x: np.asarray(2.0), lambda x: ns(x).asarray(2.0)):
+    for f in (
+        lambda x: 2.0,
+        lambda x: np.float32(2.0),
+        lambda x: np.asarray(2.0),
+        lambda x: ns(x).asarray(2.0),
+    ):
         value, slope = autodiff.value_and_gradient(f, x)
         assert float(value) == 2.0
         np.testing.assert_array_equal(slope, [0.0, 0.0])
@@ -238,6 +301,19 @@ def test_norms_of_every_order():
         np.testing.assert_allclose(gradient(norm(order), x), truth, atol=1e-15)
         value = autodiff.value_and_gradient(norm(order), x)[0]
         assert float(value) == anp.linalg.vector_norm(x, ord=order)
+
+
+@pytest.mark.parametrize("order", [-0.5, -1, -2, -3, 0.5, 1.5, 2, 3, 4])
+def test_norms_of_what_is_far_apart_or_infinite_are_those_of_the_library(order):
+    for x, truth in (([1e200, 1.0], [0.0, 1.0]), ([1.0, np.inf], [1.0, 0.0])):
+        with np.errstate(all="ignore"):
+            value, slope = autodiff.value_and_gradient(
+                lambda x: np.linalg.norm(x, order), np.asarray(x)
+            )
+        if order < 0 or x[1] == np.inf:
+            assert float(value) == pytest.approx(np.linalg.norm(x, order))
+        if order < 0:
+            assert np.all(np.isnan(slope) | np.isclose(slope, truth))
 
 
 def test_numerical_derivatives_do_not_cut_a_trace_silently():

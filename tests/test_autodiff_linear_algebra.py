@@ -343,6 +343,8 @@ def test_wrong_options_are_named():
         call(lambda la, x: la.cross(x, x))
     with pytest.raises(ValueError, match="`mode` must be 'reduced' or 'complete': got 'r'"):
         call(lambda la, x: la.qr(x, mode="r").R)
+    with pytest.raises(TypeError, match="'float' object cannot be interpreted as an integer"):
+        call(lambda la, x: la.matrix_power(x, 2.5))
     with pytest.raises(np.linalg.LinAlgError):
         call(lambda la, x: la.inv(x))
 

@@ -57,7 +57,10 @@ WITH_NP = {
     "cov by columns": lambda x: np.cov(x, rowvar=False, bias=True),
     "cov of two": lambda x: np.cov(x[0], x[1] ** 2, ddof=0),
     "cov of one": lambda x: np.cov(x[0]),
+    "clip of a plain array by a method": lambda x: C.clip(x, x + 0.1),
     "cross": lambda x: np.cross(x[:, :3], C[:, 1:]),
+    "cross of columns and rows": lambda x: np.cross(x[:, :3], C[:, 1:], 0),
+    "cross into columns": lambda x: np.cross(x[:, :3], C[:, 1:], axisa=0, axisc=0),
     "cross along another axis": lambda x: np.cross(x, C, axis=0) * x,
     "cumprod": lambda x: np.cumprod(x, axis=1),
     "cumprod flat": lambda x: np.cumprod(x),
@@ -107,6 +110,7 @@ WITH_NP = {
     "hypot": lambda x: np.hypot(x, 2.0),
     "inner": lambda x: np.inner(x, C * x),
     "interp": lambda x: np.interp(x, [0.0, 0.7, 1.2, 1.5], VECTOR),
+    "interp by names": lambda x: np.interp(x=x, xp=[0.0, 0.7, 1.2, 1.5], fp=VECTOR),
     "interp of traced values": lambda x: np.interp([-1.0, 0.4, 1.3, 9.0], [0.0, 0.5, 1.0, 2], x[0]),
     "kron": lambda x: np.kron(x[:2], x[0]),
     "linalg.cross": lambda x: np.linalg.cross(x[:, :3], C[:, 1:]) ** 2,
@@ -363,6 +367,19 @@ VALUE_ERRORS = {
     "trapezoid": (lambda x: np.trapezoid(x, C[None], axis=1), "broadcast"),
     "cov": (lambda x: np.cov(x[None]), "vectors and matrices: got 3"),
     "interp": (lambda x: np.interp(x, [2.0, 1.0], [1.0, 5.0]), "increasing points"),
+    "interp of two lengths": (lambda x: np.interp(x, [0.0, 1.0], [0.0, 1.0, 2.0]), "one length"),
+    "convolve": (lambda x: np.convolve(x[0], x), "takes vectors: got 1 and 2"),
+    "diag": (lambda x: np.diag(x[None]), "a vector or a matrix: got 3"),
+    "expand_dims": (lambda x: np.expand_dims(x, (0, -4)), r"axes that differ: got \(0, 0\)"),
+    "rot90": (lambda x: np.rot90(x, 1, (1, -1)), r"axes that differ: got \(1, 1\)"),
+    "array_split": (lambda x: np.array_split(x, -1)[0], "1 part or more: got -1"),
+    "split by nothing": (lambda x: np.split(x, 0)[0], "1 part or more: got 0"),
+    "meshgrid": (lambda x: np.meshgrid(x[0], x[1], indexing="ji")[0], "must be 'xy' or 'ij'"),
+    "take_along_axis": (
+        lambda x: np.take_along_axis(x, np.asarray([0, 1]), axis=1),
+        "as many dimensions as x: got 1, x has 2",
+    ),
+    "fftn": (lambda x: np.real(np.fft.fftn(x, axes=(1, -1))), "once each"),
     "pad": (lambda x: np.pad(x, [[1, 2]] * 3), "for each of 2 axes"),
     "pad by negatives": (lambda x: np.pad(x, -1), "from 0 on"),
     "writing to a broadcast": (lambda x: written(np.broadcast_to(x, (3, 4))), "read-only"),
@@ -405,6 +422,7 @@ def test_integers_and_truth_values_are_constants():
         ]  # fmt: skip
         assert np.array_equal(x, x)
         assert not np.array_equal(x, x[0])
+        assert np.array_equal(x[:1, :2] * 0, [[0, 0]])
         assert np.isrealobj(x)
         assert not np.iscomplexobj(x)
         assert np.result_type(x, np.float32) == np.float64
@@ -431,6 +449,8 @@ DTYPES = {
     "interp between whole numbers": lambda x: np.interp(
         x, np.asarray([-99, 99], np.int8), C[0, :2]
     ),
+    "fmod": lambda x: np.fmod(x, 0.7),
+    "fmod of a number": lambda x: np.fmod(3.0, x),
     "fmin of a scalar": lambda x: np.fmin(x, np.float64(2.0)),
     "float_power": lambda x: np.float_power(x, 2),
     "float_power of a base": lambda x: np.float_power(2, x),
@@ -449,6 +469,64 @@ def test_the_dtype_is_numpy_s_for(name):
     assert seen[0].dtype == expected.dtype
     assert slope.dtype == x.dtype
     np.testing.assert_allclose(autodiff.stop_gradient(seen[0]), expected, rtol=1e-6)
+
+
+GIVEN_BY_NUMPY = {
+    "array_split": lambda x: np.array_split(x, np.int64(2))[0],
+    "split": lambda x: np.split(x, np.int64(2), axis=np.int64(1))[1],
+    "tensordot": lambda x: np.tensordot(x, C.T, np.int64(1)),
+    "tensordot of axes": lambda x: np.tensordot(x, C, np.asarray([[1], [1]])),
+    "fftshift": lambda x: np.fft.fftshift(x, np.int64(0)),
+    "full_like": lambda x: np.full_like(x, x[0, 0], shape=np.int64(2)),
+    "tile": lambda x: np.tile(x, np.asarray([2, 1])),
+    "reshape": lambda x: np.reshape(x, np.asarray([4, 3])),
+    "reshape by a method": lambda x: x.reshape(np.asarray([4, 3])),
+    "transpose by a method": lambda x: x.transpose(np.asarray([1, 0])),
+    "broadcast_to": lambda x: np.broadcast_to(x, np.asarray([2, 3, 4])),
+}
+
+
+@pytest.mark.parametrize("name", GIVEN_BY_NUMPY)
+def test_options_may_be_numbers_and_arrays_of_numpy(name):
+    f = GIVEN_BY_NUMPY[name]
+    value, slope = autodiff.value_and_gradient(lambda x: np.sum(f(x) * np.cos(f(X))), X)
+    assert float(value) == pytest.approx(np.sum(f(X) * np.cos(f(X))))
+    np.testing.assert_allclose(np.sum(slope * C), np.sum(f(C) * np.cos(f(X))))  # they are linear
+
+
+WITHOUT_AXES = {
+    "sum": lambda x: np.sum(x, axis=0),
+    "product": lambda x: np.prod(x, axis=0),
+    "maximum": lambda x: x.max(axis=-1, keepdims=True),
+    "reduction": lambda x: np.add.reduce(x),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_AXES)
+def test_a_number_has_the_axis_that_numpy_takes(name):
+    x = np.asarray(3.0)
+    value, slope = autodiff.value_and_gradient(lambda x: WITHOUT_AXES[name](x) * x, x)
+    assert (float(value), float(slope)) == (WITHOUT_AXES[name](x) * x, 6.0)
+
+
+class Cube:
+    """Stands for a ufunc of another library."""
+
+    __name__ = "square"
+
+    def __call__(self, x):
+        return x**3
+
+
+def test_a_ufunc_of_others_is_not_taken_for_numpy_s_of_the_same_name():
+    def f(x):
+        return np.sum(x.__array_ufunc__(Cube(), "__call__", x))
+
+    with pytest.raises(TypeError, match=r"np\.square would cut a traced array off"):
+        gradient(f, X)
+    np.testing.assert_array_equal(
+        gradient(lambda x: f(autodiff.stop_gradient(x)) * x[0, 0], X)[0, 0], np.sum(X**3)
+    )
 
 
 EMPTY = {

@@ -375,6 +375,40 @@ def test_a_buffer_refilled_afterwards_was_kept_as_it_was(what):
     np.testing.assert_array_equal(gradient(f, np.ones(2)), [2.0, 3.0])
 
 
+CHANGED = {
+    "axes": (lambda x, k: ns(x).permute_dims(x, k), [1, 0]),
+    "where axes come from": (lambda x, k: ns(x).moveaxis(x, k, [0, 1]), [1, 0]),
+    "shifts": (lambda x, k: ns(x).roll(x, k, axis=(0, 1)), [0, 1]),
+    "an array of shifts": (lambda x, k: np.roll(x, k, axis=(0, 1)), np.asarray([0, 1])),
+    "ends of a slice": (
+        lambda x, k: x[k[0, ...] : k[1, ...]] @ np.ones((3, 3)),
+        np.asarray([0, 2]),
+    ),
+    "a correction": (lambda x, k: np.var(x, ddof=k[1, ...]) + x, np.asarray([0, 1])),
+    "a diagonal": (lambda x, k: ns(x).tril(x, k=k[1, ...]), np.asarray([-1, 0])),
+}
+
+
+@pytest.mark.parametrize("what", CHANGED)
+def test_options_that_change_afterwards_were_kept_as_they_were(what):
+    f, given = CHANGED[what]
+    x, weights = np.arange(9.0).reshape(3, 3), np.cos(np.arange(9.0)).reshape(3, 3)
+
+    def loss(x, *, changes):
+        options = given.copy()
+        y = f(x, options)
+        if changes:
+            options[0], options[1] = options[1], options[0]
+        return np.sum(y**2 * weights[: y.shape[0]])
+
+    for derivative in (gradient, lambda f, x: autodiff.jvp(f, x, weights)):
+        got, truth = (
+            derivative(lambda x, changes=changes: loss(x, changes=changes), x)
+            for changes in (True, False)
+        )
+        np.testing.assert_array_equal(got, truth)
+
+
 def test_a_view_written_back_is_a_view_no_longer():
     def f(x):
         y = x[None, ...] * ns(x).ones((2, 2))
@@ -509,6 +543,29 @@ def cubed_in_place(x):
     return x, None
 
 
+HANDED_ON = {
+    "a checkpoint": autodiff.checkpoint(lambda a: a),
+    "a checkpoint's view": autodiff.checkpoint(lambda a: a[::-1]),
+    "a custom rule": autodiff.custom_vjp(lambda a: a, lambda a: (a, None), lambda _, g: (g,)),
+}
+
+
+@pytest.mark.parametrize("what", HANDED_ON)
+def test_what_hands_on_its_argument_shares_memory_with_it(what):
+    def f(x, *, writes):
+        y = x * 1
+        z = HANDED_ON[what](y)
+        if writes:
+            z += 1  # NumPy would show this in y
+        return total(y * z)
+
+    x = np.asarray([1.0, 2.0])
+    truth = [4.0, 2.0] if "view" in what else [2.0, 4.0]
+    np.testing.assert_array_equal(gradient(lambda x: f(x, writes=False), x), truth)
+    with pytest.raises(AliasError):
+        gradient(lambda x: f(x, writes=True), x)
+
+
 def test_a_custom_rule_cannot_write_to_what_others_hold():
     x = np.asarray([1.0, 2.0])
     f = cube(fwd=cubed_in_place)
@@ -606,3 +663,38 @@ def test_a_jacobian_is_of_real_numbers_and_may_be_complex():
     for verb in (autodiff.jacobian, autodiff.hessian):
         with pytest.raises(TypeError, match="must be real: got complex128"):
             verb(lambda z: ns(z).sum(ns(z).abs(z)), np.ones(2) * 1j)
+
+
+# --- beside a singularity
+
+STEEP = {
+    "asin": lambda xp, x: 1 / xp.sqrt((2 + x) * -x),
+    "acos": lambda xp, x: -1 / xp.sqrt((2 + x) * -x),
+    "atanh": lambda xp, x: 1 / ((2 + x) * -x),
+}
+
+
+@pytest.mark.parametrize("name", STEEP)
+def test_a_slope_that_grows_without_bounds_keeps_its_digits(name):
+    below = np.asarray([-(2.0**-30), -(2.0**-45)])  # exact, and 1 + below is, too
+    truth = STEEP[name](np, below)
+    for sign in (1.0, -1.0):
+        got = gradient(lambda x: total(getattr(ns(x), name)(x)), sign * (1 + below))
+        np.testing.assert_allclose(got, truth, rtol=1e-14)
+
+
+@pytest.mark.parametrize(("name", "curvature"), [("asin", 1.0), ("acos", -1.0), ("atanh", 2.0)])
+def test_a_curvature_that_vanishes_keeps_its_digits(name, curvature):
+    x = np.asarray(1e-20)
+    got = hessian(lambda x: getattr(ns(x), name)(x), x)
+    np.testing.assert_allclose(got, curvature * x, rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_angles_of_what_is_small_or_large_keep_the_digits_of_their_slopes(dtype):
+    tiny, eps = np.finfo(dtype).tiny, np.finfo(dtype).eps
+    for scale in (tiny * 100, math.sqrt(tiny), 1.0, 1 / math.sqrt(tiny)):
+        x = np.asarray([3 * scale, 4 * scale], dtype)
+        got = gradient(lambda x: ns(x).atan2(x[0], x[1]), x)
+        expected = np.asarray([4 / 25, -3 / 25]) / scale
+        np.testing.assert_allclose(got, expected, rtol=8 * eps)

@@ -80,6 +80,13 @@ def test_traced_arrays_are_exchanged_without_their_derivative_only():
     np.testing.assert_array_equal(got, [1.0, 1.0])
 
 
+def test_vecdot_takes_the_axis_of_each_of_its_arrays_as_libraries_do():
+    a, b = np.arange(9.0).reshape(3, 3), np.asarray([1.0, 10.0, 100.0])
+    np.testing.assert_array_equal(xp.vecdot(a, b, axis=0), b @ a)
+    np.testing.assert_array_equal(xp.vecdot(b, a, axis=0), b @ a)
+    np.testing.assert_array_equal(xp.vecdot(a, b), a @ b)
+
+
 def test_vecdot_keeps_the_dtype_of_integers_and_refuses_vectors_of_two_lengths():
     x = xp.asarray([[100, 2], [3, 4]], dtype=xp.uint8)
     got = xp.vecdot(x, x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tracemalloc
+from fractions import Fraction
 
 import array_api_extra as xpx
 import array_api_strict
@@ -637,6 +638,7 @@ def test_gradients_belong_to_the_caller():
 
 
 REFUSED = {
+    "format": lambda x: f"{x[0]:.3f}",
     "float": lambda x: float(x[0]),
     "int": lambda x: int(x[0]),
     "complex": lambda x: complex(x[0]),
@@ -668,7 +670,21 @@ WRONG = {
     "an array as result": (lambda x: x, np.ones(2), ValueError, r"got shape \(2,\); reduce it"),
     "no result": (lambda x: None, np.ones(2), TypeError, r"lack a return\?"),
     "a complex result": (lambda x: x[0] * 1j, np.ones(2), TypeError, "real number: got complex128"),
+    "a complex number": (lambda x: 1j, np.ones(2), TypeError, "real number: got complex128"),
     "an index": (lambda x: x[x][0], np.ones(2), TypeError, "indices are integers"),
+    "a list compared": (lambda x: (x == [1.0, 2.0]) @ x, np.ones(2), TypeError, "got list"),
+    "a fraction compared": (
+        lambda x: ns(x).sum((x != Fraction(1)) * x),
+        np.ones(2),
+        TypeError,
+        "got Fraction",
+    ),
+    "truth values to take by": (
+        lambda x: ns(x).sum(ns(x).take(x, [True, False])),
+        np.ones(2),
+        TypeError,
+        r"got truth values; write x\[mask\]",
+    ),
     "a narrower target": (
         lambda x: ns(x).zeros(2, dtype=ns(x).int64).__setitem__(0, x[0]),
         np.ones(2),
@@ -708,6 +724,9 @@ def test_argnums_out_of_range_and_directions_of_other_shapes_are_refused():
         grad(lambda x: x, argnums=())(1.0)
     with pytest.raises(ValueError, match="`argnums` 2 must be positions of the 1 arguments"):
         grad(lambda x: x, argnums=2)(1.0)
+    with pytest.raises(TypeError, match="'str' object cannot be interpreted as an integer"):
+        grad(lambda x: x, argnums="x")
+    assert float(grad(lambda x, y: x * y, argnums=np.int64(1))(2.0, 3.0)) == 2.0
     with pytest.raises(ValueError, match=r"`v` must have the shape of x, \(2,\): got \(3,\)"):
         autodiff.jvp(lambda x: x, np.ones(2), np.ones(3))
     with pytest.raises(ValueError, match=r"`u` must have the shape of f\(x\)"):

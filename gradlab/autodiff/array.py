@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
+from numbers import Number
 from types import ModuleType
 from typing import Any, NoReturn
 
 from gradlab.autodiff import structural  # noqa: F401  (fills the table, as the next line does)
 from gradlab.autodiff.alias import Alias, Family
-from gradlab.autodiff.elementwise import is_inexact_dtype
+from gradlab.autodiff.elementwise import is_inexact_dtype, name_of
 from gradlab.autodiff.node import LEVEL, Node, next_serial
 from gradlab.autodiff.numpy_protocols import NumPyProtocols
 from gradlab.autodiff.rule import RULES, Rule
@@ -315,6 +316,12 @@ def _may_be_scalar(x: Array) -> bool:
 def _discrete_operator(op: Callable[..., Any]) -> Callable[..., Array]:
     def operate(self: Array, *other: Any) -> Array:
         if not all(_is_operand(x) for x in other):
+            if isinstance(other[0], list | tuple | range | Number):  # Python's == would be False
+                msg = (
+                    "beside a traced array stand arrays and Python's own numbers: got "
+                    f"{type(other[0]).__name__}; convert it, such as by xp.asarray"
+                )
+                raise TypeError(msg)
             return NotImplemented
         return constant(op(*(plain(x) for x in (self, *other))))
 
@@ -398,6 +405,9 @@ class Array(NumPyProtocols):
     def __repr__(self) -> str:
         kind = "constant" if self._node is None else "traced"
         return f"<{kind} {plain(self)!r}>"
+
+    def __format__(self, spec: str) -> str:
+        return format(self._value(f"format(x, {spec!r})"), spec) if spec else str(self)
 
     def __bool__(self) -> bool:
         return bool(plain(self))
@@ -561,6 +571,8 @@ class Array(NumPyProtocols):
         """Key of plain arrays that nobody writes to."""
         if type(key) is tuple:
             return tuple(self._plain_key(k) for k in key)
+        if type(key) is slice:
+            return _plain_slice(key)
         if type(key) is list:
             xp = namespace(plain(self))
             made = xp.asarray(key, device=self.device)
@@ -638,8 +650,17 @@ class Array(NumPyProtocols):
 
 
 def _kind_rank(dtype: Any) -> int:
-    name = str(dtype)
+    name = name_of(dtype)
     return next((k for k, kind in ((0, "bool"), (1, "int"), (2, "float")) if kind in name), 3)
+
+
+def _plain_slice(key: slice) -> slice:
+    """Slice whose ends are integers: an array without dimensions may change."""
+    ends = (key.start, key.stop, key.step)
+    for end in ends:
+        if end is not None and type(end) is not int:
+            return slice(*(None if k is None else operator.index(k) for k in ends))
+    return key
 
 
 def _is_view_key(key: Any) -> bool:

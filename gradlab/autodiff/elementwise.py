@@ -17,7 +17,12 @@ from typing import Any
 from gradlab.autodiff.rule import discrete, rule
 from gradlab.backend import namespace
 
-__all__ = ["conj", "is_complex_dtype", "is_inexact_dtype", "ratio"]
+__all__ = ["conj", "is_complex_dtype", "is_inexact_dtype", "name_of", "ratio"]
+
+
+def name_of(dtype: Any) -> str:
+    """Name of a dtype of any library; NumPy's `str` of one of swapped bytes is such as ">f8"."""
+    return getattr(dtype, "name", None) or str(dtype)
 
 
 def is_complex_dtype(dtype: Any) -> bool:
@@ -32,12 +37,12 @@ def is_inexact_dtype(dtype: Any) -> bool:
 
 @cache
 def _is_inexact(_: type, dtype: Any) -> bool:
-    return "float" in str(dtype) or "complex" in str(dtype)
+    return "float" in name_of(dtype) or "complex" in name_of(dtype)
 
 
 @cache
 def _is_complex(_: type, dtype: Any) -> bool:  # by type first: libraries dislike mixed comparison
-    return "complex" in str(dtype)
+    return "complex" in name_of(dtype)
 
 
 def conj(x: Any) -> Any:
@@ -115,7 +120,8 @@ def _power_log_base(xp: Any, g: Any, a: Any, b: Any, call: Any, n: int) -> Any:
 
 def _atan2(xp: Any, g: Any, a: Any, b: Any, other: Any) -> Any:
     a, b, other = _promoted(xp, g, a, b, other)
-    return g * (other / (a * a + b * b))
+    size = xp.hypot(a, b)  # squares of what is small would lose digits
+    return g * (other / size / size)
 
 
 def _logaddexp(xp: Any, g: Any, a: Any, b: Any, y: Any) -> Any:
@@ -171,18 +177,26 @@ rule(
     is_internal=True,
 )
 
+rule(
+    "rest_of_square",  # 1 - a * a, whose digits cancel neither close to 1 nor, in the slope, to 0
+    "elementwise",
+    lambda g, a: g * (-2 * conj(a)),
+    forward=lambda xp, a: (1 - a) * (1 + a),
+    is_internal=True,
+)
+
 rule("sin", "elementwise", lambda xp, g, a: g * conj(xp.cos(a)))
 rule("cos", "elementwise", lambda xp, g, a: -g * conj(xp.sin(a)))
 rule("tan", "elementwise", lambda g, y: g * conj(1 + y * y))
-rule("asin", "elementwise", lambda xp, g, a: g / conj(xp.sqrt(1 - a * a)))
-rule("acos", "elementwise", lambda xp, g, a: -g / conj(xp.sqrt(1 - a * a)))
+rule("asin", "elementwise", lambda xp, g, a, call: g / conj(xp.sqrt(call("rest_of_square", a))))
+rule("acos", "elementwise", lambda xp, g, a, call: -g / conj(xp.sqrt(call("rest_of_square", a))))
 rule("atan", "elementwise", lambda g, a: g / conj(1 + a * a))
 rule("sinh", "elementwise", lambda xp, g, a: g * conj(xp.cosh(a)))
 rule("cosh", "elementwise", lambda xp, g, a: g * conj(xp.sinh(a)))
 rule("tanh", "elementwise", lambda g, y: g * conj(1 - y * y))
 rule("asinh", "elementwise", lambda xp, g, a: g / conj(xp.sqrt(a * a + 1)))
 rule("acosh", "elementwise", lambda xp, g, a: g / conj(xp.sqrt(a - 1) * xp.sqrt(a + 1)))
-rule("atanh", "elementwise", lambda g, a: g / conj(1 - a * a))
+rule("atanh", "elementwise", lambda g, a, call: g / conj(call("rest_of_square", a)))
 rule(
     "atan2",
     "elementwise",

@@ -6,6 +6,7 @@ under the other normalisation. A real argument's cotangent is the real part.
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 from gradlab.autodiff.array import apply, constant
@@ -102,6 +103,9 @@ def _sizes(x: Any, s: Any, axes: Any) -> list[tuple[int, Any]]:
     if axes is None:
         axes = range(len(x.shape)) if s is None else range(len(x.shape) - len(s), len(x.shape))
     axes = tuple(axes)
+    if len({k % len(x.shape) for k in axes}) < len(axes):
+        msg = f"a transform along several axes takes them once each: got `axes` {axes}"
+        raise ValueError(msg)
     return list(zip(axes, [None] * len(axes) if s is None else s, strict=True))
 
 
@@ -145,7 +149,7 @@ def _ifftshift(xp: Any, x: Any, /, *, axes: Any = None) -> Any:
 def _axes(x: Any, axes: Any) -> tuple[int, ...]:
     if axes is None:
         return tuple(range(len(x.shape)))
-    return (axes,) if isinstance(axes, int) else tuple(axes)
+    return (int(axes),) if isinstance(axes, Integral) else tuple(axes)
 
 
 def _fftfreq(xp: Any, n: int, /, *, d: float = 1.0, dtype: Any = None, device: Any = None) -> Any:

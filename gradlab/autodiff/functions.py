@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Container, Sequence
 from functools import wraps
-from typing import Any
+from typing import Any, get_args
 
 from gradlab import tree
 from gradlab.autodiff.array import (
@@ -64,6 +64,12 @@ def primitive(
         Takes the arrays: traced ones record one node, any others are computed on as they are.
     """
     rule = Rule(name, kind, pulls, forward)
+    if kind not in get_args(Kind):
+        msg = f"`kind` of {name} must be one of {', '.join(get_args(Kind))}: got {kind!r}"
+        raise ValueError(msg)
+    if rule.defaults:
+        msg = f"`forward` of {name} takes more than xp and an array for each of {len(pulls)} pulls"
+        raise TypeError(msg)
 
     def call(*operands: Any) -> Any:
         for x in operands:
@@ -140,18 +146,23 @@ def custom_vjp(
 
     @wraps(f)
     def call(*args: Any) -> Any:
-        level = _level(args)
+        level = _level(args, rule.name)
         if level is None:
             return f(*args)
         inner = [_lent(_kept(x, level)) for x in args]
-        out, saved = _without_writing(rule.name, fwd, inner)
+        pair = _without_writing(rule.name, fwd, inner)
+        if not isinstance(pair, tuple | list) or len(pair) != 2:  # noqa: PLR2004
+            msg = f"`fwd` of {rule.name} must return (out, saved): got {type(pair).__name__}"
+            raise TypeError(msg)
+        out, saved = pair
         value = _inner_result(out, level, rule.name)
         for leaf in tree.leaves(saved):
             _check_not_traced(leaf, range(level, next_serial()), rule.name)
         if not is_inexact_dtype(value.dtype):
             return constant(value)
         traced = tuple(traced_at(args, level))
-        return record(value, rule, args, level, traced, (), (saved, len(args)), None)
+        result = record(value, rule, args, level, traced, (), (saved, len(args)), None)
+        return _sharing(result, out, inner, args)
 
     return call
 
@@ -187,16 +198,18 @@ def checkpoint(f: Callable[..., Any], /) -> Callable[..., Any]:
 
     @wraps(f)
     def call(*args: Any) -> Any:
-        level = _level(args)
+        level = _level(args, rule.name)
         if level is None:
             return f(*args)
         inner = [_kept(x, level) for x in args]
-        out = _without_writing(rule.name, f, [_handed_on(x) for x in inner])
+        given = [_handed_on(x) for x in inner]
+        out = _without_writing(rule.name, f, given)
         value = _inner_result(out, level, rule.name)
         if not is_inexact_dtype(value.dtype):
             return constant(value)
         traced = tuple(traced_at(args, level))
-        return record(value, rule, args, level, traced, (value,), inner, None)
+        result = record(value, rule, args, level, traced, (value,), inner, None)
+        return _sharing(result, out, given, args)
 
     return call
 
@@ -219,6 +232,12 @@ class _Custom:
             part = given[i]
             if part is None:
                 part = _zeros(parent, g)
+            elif not hasattr(part, "shape"):
+                msg = (
+                    f"`bwd` of {self.name} must return arrays or None: got {type(part).__name__} "
+                    f"for argument {i}"
+                )
+                raise TypeError(msg)
             elif part.shape != parent[SHAPE]:
                 msg = (
                     f"`bwd` of {self.name} must return the shape of argument {i}, "
@@ -241,7 +260,7 @@ class _Checkpoint:
         inner = list(node[OPTIONS])
         for i in node[ARGNUMS]:
             inner[i] = lift(inner[i], level)
-        out = self.f(*map(_handed_on, inner))
+        out = constant(self.f(*map(_handed_on, inner)))
         if not _is_same(plain(out), plain(node[SAVED][0])):
             msg = (
                 f"{self.name} gave another result when it was computed again for its derivative: "
@@ -286,6 +305,19 @@ def _without_writing(name: str, f: Callable[..., Any], args: Sequence[Any]) -> A
     return result
 
 
+def _sharing(result: Array, out: Any, given: Sequence[Any], args: Sequence[Any]) -> Array:
+    """Result that shares the fate of the argument that `out` is, or is a view of."""
+    for x, arg in zip(given, args, strict=True):
+        if type(arg) is Array and (out is x or _is_of_family(out, x)):
+            return arg._view(result)
+    return result
+
+
+def _is_of_family(a: Any, b: Any) -> bool:
+    one, two = getattr(a, "_alias", None), getattr(b, "_alias", None)
+    return one is not None and two is not None and one.family is two.family
+
+
 def _is_stale(x: Array) -> bool:
     return x._alias is not None and x._alias.family.is_stale
 
@@ -317,7 +349,15 @@ def _zeros(parent: Node, g: Any) -> Any:
     return namespace(plain(g)).zeros(parent[SHAPE], dtype=g.dtype, device=g.device)
 
 
-def _level(args: tuple[Any, ...]) -> int | None:
+def _level(args: tuple[Any, ...], name: str) -> int | None:
+    """Innermost of the traces of the arguments, which must be arrays where they are traced."""
+    for k, x in enumerate(args):
+        if tree.is_tree(x) and any(type(e) is Array and e._node for e in tree.leaves(x)):
+            msg = (
+                f"{name} takes arrays: argument {k} is a {type(x).__name__} that holds traced "
+                "ones, which it would not see; hand them over one by one"
+            )
+            raise TypeError(msg)
     levels = [x._node[LEVEL] for x in args if type(x) is Array and x._node is not None]
     return max(levels, default=None)
 

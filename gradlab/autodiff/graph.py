@@ -181,8 +181,8 @@ TOOLS.update(call=_call, through=_through)
 def _pushed(node: Node, ts: list[Any]) -> Any:
     rule = node[RULE]
     kind = rule.kind if isinstance(rule, Rule) else "other"
-    if kind == "linear":
-        return _pushed_linear(node, ts)
+    if kind == "linear" and (rule.arity < 2 or rule is RULES["setitem"]):  # noqa: PLR2004
+        return _pushed_linear(node, ts)  # of others, the shapes of constants are not known
     total = None
     xp = namespace(*ts, *_flat(node[SAVED]))
     for k, t in enumerate(ts):

@@ -15,6 +15,7 @@ pseudo-inverses and nonlinear least squares problems, 1973, equation 4.12.
 from __future__ import annotations
 
 import math
+from operator import index
 from typing import Any, NamedTuple
 
 from gradlab.autodiff.array import Array, apply, apply_parts, constant, plain
@@ -433,6 +434,7 @@ def matrix_norm(xp: Any, x: Any, /, *, keepdims: bool = False, ord: Any = "fro")
 
 
 def matrix_power(xp: Any, x: Any, n: int, /) -> Any:
+    n = index(n)  # a float would pass the halving below
     if n < 0:
         x, n = inv(xp, x), -n
     if n == 0:
@@ -533,8 +535,10 @@ def vector_norm(
         return xp.sum(xp.astype(x != 0, size.dtype), **options)
     if ord == 1 or 0 in x.shape:
         return xp.sum(size, **options)
-    largest = xp.astype(xp.max(size, axis=axis, keepdims=True), size.dtype)
-    scale = constant(plain(xp.where(largest == 0, xp.ones_like(largest), largest)))
+    leading = (xp.max if ord > 0 else xp.min)(size, axis=axis, keepdims=True)  # by its power
+    leading = xp.astype(leading, size.dtype)
+    no_scale = (leading == 0) | xp.isinf(leading)
+    scale = constant(plain(xp.where(no_scale, xp.ones_like(leading), leading)))
     if ord % 2 == 0:  # squares are smooth where the size has its kink
         x = x / scale
         squares = xp.real(x) ** 2 + xp.imag(x) ** 2 if is_complex_dtype(x.dtype) else x * x

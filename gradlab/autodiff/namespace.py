@@ -10,10 +10,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from numbers import Integral
 from typing import Any
 
-from gradlab.autodiff.array import Array, apply, constant, namespace_source, plain, record
-from gradlab.autodiff.elementwise import is_complex_dtype, is_inexact_dtype
+from gradlab.autodiff.array import (
+    Array,
+    apply,
+    constant,
+    frozen,
+    namespace_source,
+    plain,
+    record,
+)
+from gradlab.autodiff.elementwise import is_complex_dtype, is_inexact_dtype, name_of
 from gradlab.autodiff.fourier import FOURIER
 from gradlab.autodiff.linear_algebra import LINEAR_ALGEBRA
 from gradlab.autodiff.node import LEVEL
@@ -48,11 +57,13 @@ VIEWS = (
     *("expand_dims", "flip", "imag", "matrix_transpose", "moveaxis", "permute_dims"),
     *("positive", "real", "squeeze"),
 )
+CHANGING = ("roll", "std", "tril", "triu", "var")  # whose options may be lists or arrays
 CONSTANTS = (
     *("e", "inf", "nan", "newaxis", "pi", "bool", "complex64", "complex128", "float32", "float64"),
     *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     "__array_api_version__",
 )
+_FIXED = (bool, float, int, tuple, type(None))  # options that nobody can change
 _GENERAL = "symmetric matrices alone have a rule: use xp.linalg.eigh, or stop_gradient(x)"
 UNSUPPORTED = {
     "from_dlpack": "a traced array is made by differentiating, not by exchange",
@@ -147,15 +158,27 @@ def _recording(rule: Rule, inner: Any) -> Callable[..., Any]:
 
 def _as_view(rule: Rule, x: Any, **options: Any) -> Array:
     """What NumPy gives as a view of `x`."""
+    options = _kept(options)
     if type(x) is Array:
         return x._view(apply(rule, (x,), options))
     return apply(rule, (snapshot(x) if is_array(x) else x,), options)
 
 
+def _kept(options: dict[str, Any]) -> dict[str, Any]:
+    """Options for the backward pass: a list or an array may change until then."""
+    return {name: x if type(x) in _FIXED else _fixed(x) for name, x in options.items()}
+
+
+def _fixed(x: Any) -> Any:
+    if type(x) is list:
+        return tuple(x)
+    return snapshot(x) if is_array(x) and type(x) is not Array else frozen(x)
+
+
 def _recording_one(rule: Rule, inner: Any) -> Callable[..., Any]:
     """Function of one array; one of a first-order trace takes the short way."""
     keep_a, keep_y = (k in rule.needed((0,)) for k in (0, 1))
-    defaults, may_round = rule.defaults, "dtype" in rule.defaults
+    defaults, may_round, may_change = rule.defaults, "dtype" in rule.defaults, rule.name in CHANGING
     forward: Any = getattr(inner, rule.name, None)
     if defaults:
         forward = partial(rule.forward, inner)
@@ -163,6 +186,8 @@ def _recording_one(rule: Rule, inner: Any) -> Callable[..., Any]:
     def function(x: Any, /, *rest: Any, **given: Any) -> Any:
         if rest:
             given.update(_positional(rule, rest))
+        if may_change:
+            given = _kept(given)
         if type(x) is Array and x._alias is None and x._node is not None:
             a = x._data
             if type(a) is not Array:
@@ -286,6 +311,9 @@ def astype(xp: Any, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = N
         return x  # as NumPy does: the same array by the same name
     if is_inexact_dtype(dtype):
         return apply(RULES["astype"], (x,), {"dtype": dtype, "copy": copy})
+    if not any(kind in name_of(dtype) for kind in ("bool", "int")):
+        msg = f"xp.astype takes dtypes of numbers and truth values: got {dtype}"
+        raise TypeError(msg)
     values = plain(x)  # integers and truth values: steps, without a derivative
     return constant(namespace(values).astype(values, dtype))
 
@@ -294,7 +322,7 @@ def astype(xp: Any, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = N
 def full(xp: Any, shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Array:
     if type(fill_value) is not Array:
         return constant(xp.inner.full(shape, fill_value, dtype=dtype, device=device))
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    shape = (shape,) if isinstance(shape, Integral) else tuple(shape)
     value = fill_value if dtype is None else xp.astype(fill_value, dtype)
     return xp.astype(xp.broadcast_to(value, shape), value.dtype, copy=True)
 
@@ -378,6 +406,9 @@ def broadcast_arrays(xp: Any, *arrays: Any) -> tuple[Array, ...]:
 
 @composite
 def meshgrid(xp: Any, *arrays: Any, indexing: str = "xy") -> tuple[Array, ...]:
+    if indexing not in ("xy", "ij"):
+        msg = f"`indexing` of xp.meshgrid must be 'xy' or 'ij': got {indexing!r}"
+        raise ValueError(msg)
     arrays = tuple(xp.asarray(x) for x in arrays)
     order = list(range(len(arrays)))
     if indexing == "xy" and len(arrays) > 1:
@@ -399,14 +430,23 @@ def sort(
     return xp.take_along_axis(x, order, axis=axis)
 
 
+def _check_no_mask(name: str, indices: Any) -> None:
+    """Raise for truth values, which NumPy takes for 0 and 1 here, and an index for a choice."""
+    if name_of(indices.dtype).endswith("bool"):
+        msg = f"{name} takes whole numbers for indices: got truth values; write x[mask] to choose"
+        raise TypeError(msg)
+
+
 @composite
 def take(xp: Any, x: Any, indices: Any, /, *, axis: int | None = None) -> Array:
     if axis is None and x.ndim != 1:
         msg = f"xp.take of an array with {x.ndim} dimensions needs an `axis`"
         raise TypeError(msg)
     k = 0 if axis is None else axis_of(axis, x.ndim)
-    if not isinstance(indices, list | tuple):
-        indices = xp.asarray(indices)
+    if not is_array(indices):
+        indices = xp.asarray(indices, device=x.device)
+        indices = xp.astype(indices, xp.int64) if 0 in indices.shape else indices
+    _check_no_mask("xp.take", indices)
     return x[(*((slice(None),) * k), indices, *((slice(None),) * (x.ndim - k - 1)))]
 
 
@@ -414,6 +454,13 @@ def take(xp: Any, x: Any, indices: Any, /, *, axis: int | None = None) -> Array:
 def take_along_axis(xp: Any, x: Any, indices: Any, /, *, axis: int = -1) -> Array:
     axis = axis_of(axis, x.ndim)
     inner, indices = xp.inner, plain(indices)
+    _check_no_mask("xp.take_along_axis", indices)
+    if len(indices.shape) != x.ndim:
+        msg = (
+            "xp.take_along_axis needs indices of as many dimensions as x: got "
+            f"{len(indices.shape)}, x has {x.ndim}"
+        )
+        raise ValueError(msg)
     grid = []
     for k in range(x.ndim):
         if k == axis:
@@ -479,7 +526,7 @@ def _element(x: Array, key: Any) -> Array:
 
 @composite
 def tensordot(xp: Any, a: Any, b: Any, /, *, axes: Any = 2) -> Array:
-    if isinstance(axes, int):
+    if isinstance(axes, Integral):
         pairs = [tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes))]
     else:
         pairs = [
@@ -503,6 +550,8 @@ def tensordot(xp: Any, a: Any, b: Any, /, *, axes: Any = 2) -> Array:
 
 @composite
 def vecdot(xp: Any, a: Any, b: Any, /, *, axis: int = -1) -> Array:
+    if a.ndim != b.ndim and axis != -1:  # an axis of each, before they are broadcast
+        a, b, axis = xp.moveaxis(a, axis, -1), xp.moveaxis(b, axis, -1), -1
     if a.shape[axis] != b.shape[axis]:
         msg = (
             f"xp.vecdot needs vectors of one length along `axis`: got {a.shape[axis]} and "

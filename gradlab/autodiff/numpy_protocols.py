@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any, NoReturn
 
 from gradlab.autodiff.numpy_names import FUNCTIONS, METHODS, UFUNCS
@@ -44,7 +45,9 @@ class NumPyProtocols:
                 "`out=`, or make y with a function of x's namespace, such as xp.asarray(y)"
             )
             raise TypeError(msg)
-        function = _ufunc_method(self.__array_namespace__(), ufunc.__name__, method)
+        function = None
+        if _goes_by_its_name(ufunc):
+            function = _ufunc_method(self.__array_namespace__(), ufunc.__name__, method)
         name = f"np.{ufunc.__name__}" if method == "__call__" else f"np.{ufunc.__name__}.{method}"
         if function is not None and (method != "__call__" or not options):
             return function(*_listed(self.__array_namespace__(), inputs), **options)
@@ -77,6 +80,11 @@ class NumPyProtocols:
     @property
     def imag(self: Any) -> Any:
         return self.__array_namespace__().imag(self)
+
+    @property
+    def _mask(self: Any) -> Any:
+        """What numpy.ma asks everything for, having taken an array's `_data` for plain values."""
+        return self._refuse("numpy.ma")
 
     @property
     def flat(self: Any) -> Any:
@@ -113,6 +121,15 @@ def _method(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 for _name, _given in METHODS.items():
     setattr(NumPyProtocols, _name, _method(_name, _given))
+
+
+@cache
+def _goes_by_its_name(ufunc: Any) -> bool:
+    """Whether it is NumPy's or SciPy's: others may compute another thing by the same name."""
+    public, own = ("numpy", "scipy.special"), ("numpy._core.umath", "scipy.special._ufuncs")
+    return any(
+        getattr(sys.modules.get(module), ufunc.__name__, None) is ufunc for module in public + own
+    )
 
 
 def _ufunc(xp: Any, name: str) -> Callable[..., Any] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gradlab.autodiff.elementwise import conj, ratio
+from gradlab.autodiff.elementwise import conj, name_of, ratio
 from gradlab.autodiff.rule import rule
 from gradlab.backend import scatter_add
 
@@ -25,8 +25,8 @@ def axis_of(axis: int, ndim: int) -> int:
 
 
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
-    """Reduced axes as non-negative integers, in order."""
-    if axis is None:
+    """Reduced axes as non-negative integers, in order; NumPy takes 0 and -1 where there is none."""
+    if axis is None or ndim == 0:
         return tuple(range(ndim))
     axes = axis if isinstance(axis, tuple) else (axis,)
     return tuple(sorted(a % ndim for a in axes))
@@ -136,7 +136,7 @@ def _getitem(xp: Any, a: Any, *, key: Any) -> Any:
         rest = [part for k, part in enumerate(key) if k not in arrays]
         if len(arrays) == 1 and rest and all(part == slice(None) for part in rest):
             indices = key[arrays[0]]
-            if "int" in str(indices.dtype):  # truth values choose, and are no indices
+            if "int" in name_of(indices.dtype):  # truth values choose, and are no indices
                 return xp.take(a, indices, axis=arrays[0])
     return a[key]
 
@@ -150,7 +150,7 @@ def _setitem(xp: Any, a: Any, b: Any, *, key: Any) -> Any:
 def _assigned(xp: Any, call: Any, g: Any, key: Any) -> Any:
     """Cotangent of what was assigned; where a key repeats an element, the last one won."""
     parts = key if isinstance(key, tuple) else (key,)
-    if not any(hasattr(k, "dtype") and k.ndim and "int" in str(k.dtype) for k in parts):
+    if not any(hasattr(k, "dtype") and k.ndim and "int" in name_of(k.dtype) for k in parts):
         return g[key]
     places = xp.zeros_like(g, dtype=xp.int64)
     turn = xp.ones_like(places[key])

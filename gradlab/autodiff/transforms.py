@@ -7,8 +7,10 @@ is variable in one is constant in those inside it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
+from numbers import Complex, Real
+from operator import index
 from typing import Any
 
 from gradlab import tree
@@ -59,15 +61,19 @@ class _Trace:
     def output(self, result: Any, what: str) -> tuple[Any, Node | None]:
         """Inner value of an output of f, and its node if it depends on the argument."""
         if type(result) is not Array:
-            if not (isinstance(result, int | float | complex) or is_array(result)):
+            if not (isinstance(result, Complex) or is_array(result)):
                 hint = " (does it lack a return?)" if result is None else ""
                 msg = f"`f` must return {what}: got {type(result).__name__}{hint}"
                 raise TypeError(msg)
             if is_array(result):
-                namespace(plain(self.inner[0]), result, names=("x", "the result of f"))
+                xp = namespace(plain(self.inner[0]), result, names=("x", "the result of f"))
+                if not xp.isdtype(result.dtype, ("bool", "numeric")):  # objects may be traced
+                    msg = f"`f` must return {what} of numbers: got {result.dtype}"
+                    raise TypeError(msg)
                 return result, None
             like = plain(self.inner[0])
-            return namespace(like).asarray(result, dtype=like.dtype, device=like.device), None
+            dtype = like.dtype if isinstance(result, Real) else None
+            return namespace(like).asarray(result, dtype=dtype, device=like.device), None
         data = result._read()
         if result._node is None:
             return data, None
@@ -158,12 +164,14 @@ def value_and_grad(
     >>> float(value), float(dx), float(dy)
     (12.0, 4.0, 12.0)
     """
-    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    is_one = not isinstance(argnums, Iterable)
+    given: Any = (argnums,) if is_one else argnums
+    numbers = tuple(index(k) for k in given)  # of NumPy, too
 
     @wraps(f)
     def call(*args: Any, **options: Any) -> Any:
         places = _places(argnums, numbers, len(args))
-        if isinstance(argnums, int):
+        if is_one:
             k = places[0]
             trace = _Trace(args[k], f"argument {k}")
             lifted = {k: trace.argument}
@@ -175,10 +183,13 @@ def value_and_grad(
             options = {name: _constants(x) for name, x in options.items()}
         result = f(*arguments, **options)
         if has_aux:
+            if not isinstance(result, tuple | list) or len(result) != 2:  # noqa: PLR2004
+                msg = f"`f` must return (value, aux) with has_aux: got {type(result).__name__}"
+                raise TypeError(msg)
             result, aux = result
         value, node = trace.scalar(result)
         gradient = trace.build(trace.pulled(node, _ones_like(value), nan_safe=nan_safe))
-        if not isinstance(argnums, int):
+        if not is_one:
             gradient = tuple(gradient[k] for k in places)
         value = _own([value], [value], ())[0]
         return ((value, _unwrapped(aux, trace.level)), gradient) if has_aux else (value, gradient)
@@ -344,7 +355,7 @@ def hessian(f: Callable[[Any], Any], x: Any, /) -> Any:
     found = _jacobian(trace, value, node)
     xp, n = namespace(found), len(value.shape)
     swapped = xp.permute_dims(found, (*range(n, 2 * n), *range(n)))
-    return (found + swapped) / 2
+    return _own([(found + swapped) / 2], [found], ())[0]
 
 
 def _jacobian(trace: _Trace, value: Any, node: Node | None) -> Any:
@@ -379,8 +390,11 @@ def _not_floating(name: str, x: Any) -> str:
 
 def _constants(x: Any) -> Any:
     """Arrays of a tree as constants of their namespace; everything else as it is."""
+    if type(x) is Array:
+        return frozen(x)
     if is_array(x):
-        return frozen(x) if type(x) is Array else constant(x)
+        namespace(x)  # raises where it is no plain array
+        return constant(x)
     return tree.map(_constants, x) if tree.is_tree(x) else x
 
 

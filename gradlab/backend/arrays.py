@@ -52,7 +52,8 @@ def namespace(*arrays: Array, names: tuple[str, ...] = ()) -> Namespace:
     Raises
     ------
     TypeError
-        If the arrays are of two libraries, or something is no array.
+        If the arrays are of two libraries, or something is no array, or one of NumPy's subclasses
+        with rules of their own: a masked array, a matrix.
 
     Examples
     --------
@@ -255,6 +256,12 @@ def _namespace_of(x: Any) -> Namespace | None:
         return None
     name = library_of(x)
     if name in LIBRARIES and (is_array(x) or isinstance(x, np.generic)):
+        if _has_own_arithmetic(type(x)):
+            msg = (
+                f"expected a plain array, got {type(x).__name__}, which computes by rules of its "
+                "own: convert it with numpy.asarray, a masked one with x.filled(...)"
+            )
+            raise TypeError(msg)
         xp = load(name).namespace()
     elif _is_torch(x):
         import array_api_compat.torch as xp  # noqa: PLC0415  (only where torch is in use)
@@ -265,6 +272,14 @@ def _namespace_of(x: Any) -> Namespace | None:
         raise TypeError(msg)
     _namespace_of_type[type(x)] = xp
     return xp
+
+
+def _has_own_arithmetic(kind: type) -> bool:
+    """Whether a class of NumPy's arrays is of another kind: masked arrays, matrices, units."""
+    return issubclass(kind, np.ndarray) and any(
+        getattr(kind, name) is not getattr(np.ndarray, name)
+        for name in ("__mul__", "__array_ufunc__", "__array_function__")
+    )
 
 
 def _is_torch(x: object) -> bool:

@@ -34,7 +34,10 @@ def read_only_diagonal(xp, a, offset=0, axis1=0, axis2=1):
 
 @named("diag")
 def _diag(xp, v, k=0):
-    if v.ndim > 1:
+    if v.ndim not in (1, 2):
+        msg = f"np.diag takes a vector or a matrix: got {v.ndim} dimensions"
+        raise ValueError(msg)
+    if v.ndim == 2:  # noqa: PLR2004
         return read_only_diagonal(xp, v, k)
     n = v.shape[0] + abs(k)
     out = xp.zeros((n, n), dtype=v.dtype, device=v.device)
@@ -107,14 +110,17 @@ def _nan_to_num(xp, x, copy=True, nan=0.0, posinf=None, neginf=None):
 
 
 @named("interp")
-def _interp(xp, x, xs, fp, left=None, right=None, period=None):
-    x, xs, fp = in_double(xp, *as_arrays(xp, x, xs, fp))
-    if not bool(xp.all(xs[1:] >= xs[:-1])):
+def _interp(space, x, xp, fp, left=None, right=None, period=None):
+    x, points, fp = in_double(space, *as_arrays(space, x, xp, fp))
+    if points.ndim != 1 or points.shape != fp.shape or not points.shape[0]:
+        msg = f"np.interp takes two vectors of one length: got shapes {points.shape}, {fp.shape}"
+        raise ValueError(msg)
+    if not bool(space.all(points[1:] >= points[:-1])):
         msg = "np.interp takes increasing points `xp`: sort them, and `fp` with them"
         raise ValueError(msg)
-    k = xp.clip(xp.searchsorted(xs, x, side="right"), 1, xs.shape[0] - 1)
-    start = xs[k - 1]
-    part = xp.clip((x - start) / (xs[k] - start), 0.0, 1.0)
+    k = space.clip(space.searchsorted(points, x, side="right"), 1, points.shape[0] - 1)
+    start = points[k - 1]
+    part = space.clip((x - start) / (points[k] - start), 0.0, 1.0)
     return fp[k - 1] + part * (fp[k] - fp[k - 1])
 
 

@@ -57,7 +57,7 @@ UFUNCS: dict[str, str | Callable[..., Any]] = {
     "float_power": lambda xp, x, y: xp.pow(*in_double(xp, x, y)),
     "fmax": lambda xp, x, y: _ignoring_nan(xp, xp.maximum, x, y),
     "fmin": lambda xp, x, y: _ignoring_nan(xp, xp.minimum, x, y),
-    "fmod": lambda xp, x, y: _signed(xp, x, xp.remainder(_signed(xp, x, x), _signed(xp, y, y))),
+    "fmod": lambda xp, x, y: _fmod(xp, *as_one_dtype(xp, x, y)),
     "invert": "bitwise_invert",
     "left_shift": "bitwise_left_shift",
     "logaddexp2": lambda xp, x, y: (
@@ -86,7 +86,7 @@ def entered(
     refused = {option: value for option, value in every.items() if option in REFUSED}
     function.__qualname__ = f"np.{name}"  # what Python's own errors call it
 
-    def call(xp: Any, *args: Any, **options: Any) -> Any:
+    def call(xp: Any, /, *args: Any, **options: Any) -> Any:  # an option may be called xp, too
         given = options
         if not is_variadic:
             given = {**dict(zip(positional, args, strict=False)), **options}
@@ -149,6 +149,10 @@ def at_part(axis, part):
 def _signed(xp, sign, x):
     """`x` with the other sign where `sign` is negative: at 0, its slope is 1."""
     return xp.where(sign < 0, -x, x)
+
+
+def _fmod(xp, x, y):
+    return _signed(xp, x, xp.remainder(_signed(xp, x, x), _signed(xp, y, y)))
 
 
 def as_one_dtype(xp, *given):

@@ -52,18 +52,25 @@ def _kron(xp, a, b):
 
 
 @named("cross")
-def cross(xp, a, b, axis=-1):
-    a, b = (xp.moveaxis(x, axis, -1) for x in as_arrays(xp, a, b))
+def cross(xp, a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = as_arrays(xp, a, b)
+    a, b = xp.moveaxis(a, axisa, -1), xp.moveaxis(b, axisb, -1)
     if a.shape[-1] != 3 or b.shape[-1] != 3:  # noqa: PLR2004
         msg = f"np.cross of a traced array takes vectors of 3: got {a.shape[-1]}, {b.shape[-1]}"
         raise ValueError(msg)
     first, second = ([xp.roll(x, -k, axis=-1) for k in (1, 2)] for x in (a, b))
-    return xp.moveaxis(first[0] * second[1] - first[1] * second[0], -1, axis)
+    return xp.moveaxis(first[0] * second[1] - first[1] * second[0], -1, axisc)
 
 
 @named("convolve")
 def _convolve(xp, a, v, mode="full"):
-    a, v = sorted(as_arrays(xp, a, v), key=lambda x: -x.shape[0])
+    a, v = as_arrays(xp, a, v)
+    if a.ndim != 1 or v.ndim != 1:
+        msg = f"np.convolve of a traced array takes vectors: got {a.ndim} and {v.ndim} dimensions"
+        raise ValueError(msg)
+    a, v = sorted((a, v), key=lambda x: -x.shape[0])
     n, m = a.shape[0], v.shape[0]
     wide = pad(xp, a, m - 1)
     places = xp.arange(n + m - 1)[:, None] + (m - 1 - xp.arange(m))[None, :]

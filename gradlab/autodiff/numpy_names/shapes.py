@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from numbers import Integral
 
 from gradlab.autodiff.numpy_names.entering import (
     FUNCTIONS,
@@ -19,13 +20,21 @@ __all__ = ["as_tuple", "expand_dims", "pad", "split", "squeeze", "transpose"]
 
 
 def as_tuple(x):
-    return tuple(x) if isinstance(x, list | tuple) else (x,)
+    return tuple(x) if isinstance(x, list | tuple) or getattr(x, "ndim", False) else (x,)
+
+
+def _check_different(name, axes):
+    if len(set(axes)) < len(axes):
+        msg = f"{name} takes axes that differ: got {tuple(axes)}"
+        raise ValueError(msg)
 
 
 @named("expand_dims")
 def expand_dims(xp, a, axis):
     a, axes = as_array(xp, a), as_tuple(axis)
-    for k in sorted(axis_of(k, a.ndim + len(axes)) for k in axes):
+    axes = [axis_of(k, a.ndim + len(axes)) for k in axes]
+    _check_different("np.expand_dims", axes)
+    for k in sorted(axes):
         a = xp.expand_dims(a, axis=k)
     return a
 
@@ -51,6 +60,8 @@ def _swapaxes(xp, a, axis1, axis2):
 
 @named("rot90")
 def _rot90(xp, m, k=1, axes=(0, 1)):
+    axes = [axis_of(axis, m.ndim) for axis in axes]
+    _check_different("np.rot90", axes)
     for _ in range(k % 4):
         m = xp.flip(_swapaxes(xp, m, *axes), axis=axes[0])
     return m
@@ -114,7 +125,11 @@ def _append(xp, arr, values, axis=None):
 def _array_split(xp, ary, indices_or_sections, axis=0):
     axis = axis_of(axis, ary.ndim)
     n, cuts = ary.shape[axis], indices_or_sections
-    if isinstance(cuts, int):
+    if isinstance(cuts, Integral):
+        cuts = int(cuts)
+        if cuts < 1:
+            msg = f"np.array_split makes 1 part or more: got {cuts}"
+            raise ValueError(msg)
         size, longer = divmod(n, cuts)
         cuts = [k * size + min(k, longer) for k in range(1, cuts)]
     ends = [0, *(min(max(int(k) + n * (k < 0), 0), n) for k in cuts), n]
@@ -124,7 +139,7 @@ def _array_split(xp, ary, indices_or_sections, axis=0):
 @named("split")
 def split(xp, ary, indices_or_sections, axis=0):
     sections = indices_or_sections
-    if isinstance(sections, int) and ary.shape[axis] % sections:
+    if isinstance(sections, Integral) and sections and ary.shape[axis] % int(sections):
         msg = f"np.split needs equal parts: a length of {ary.shape[axis]} has no {sections}"
         raise ValueError(msg)
     return _array_split(xp, ary, sections, axis)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import reduce
+from numbers import Integral
 from typing import Any
 
 from gradlab.autodiff.numpy_names.elements import (
@@ -45,6 +46,10 @@ def _copied(arrays, copy):
     return arrays
 
 
+def _is_equal(xp, a, b):
+    return a.shape == b.shape and bool(xp.all(a == b))
+
+
 def _conjugate(xp, a):
     """Of what is real, the array itself, as NumPy's method gives it."""
     return xp.conj(a) if xp.isdtype(a.dtype, "complex floating") else a
@@ -61,9 +66,7 @@ _SHORT: dict[str, Callable[..., Any]] = {
         xp, a, axis
     ),
     "argwhere": lambda xp, a: xp.stack(xp.nonzero(a), axis=-1),
-    "array_equal": lambda xp, a1, a2, equal_nan=False: (
-        a1.shape == a2.shape and bool(xp.all(a1 == a2))
-    ),
+    "array_equal": lambda xp, a1, a2, equal_nan=False: _is_equal(xp, *as_arrays(xp, a1, a2)),
     "astype": lambda xp, x, dtype, *, copy=True: xp.astype(x, dtype, copy=copy),
     "broadcast_arrays": lambda xp, *args, subok=False: tuple(
         xp.broadcast_arrays(*as_arrays(xp, *args))
@@ -88,7 +91,7 @@ _SHORT: dict[str, Callable[..., Any]] = {
     "imag": lambda xp, val: xp.imag(val),
     "iscomplexobj": lambda xp, x: xp.isdtype(x.dtype, "complex floating"),
     "isrealobj": lambda xp, x: not xp.isdtype(x.dtype, "complex floating"),
-    "linalg.cross": lambda xp, x1, x2, *, axis=-1: cross(xp, x1, x2, axis),
+    "linalg.cross": lambda xp, x1, x2, *, axis=-1: cross(xp, x1, x2, axis=axis),
     "linalg.diagonal": lambda xp, x, *, offset=0: read_only_diagonal(xp, x, offset, -2, -1),
     "linalg.multi_dot": lambda xp, arrays, *, out=None: reduce(lambda a, b: dot(xp, a, b), arrays),
     "linalg.svd": lambda xp, a, full_matrices=True: xp.linalg.svd(a, full_matrices=full_matrices),
@@ -126,7 +129,7 @@ _SHORT: dict[str, Callable[..., Any]] = {
     ),
     "tensordot": lambda xp, a, b, axes=2: xp.tensordot(
         *as_arrays(xp, a, b),
-        axes=axes if isinstance(axes, int) else [as_tuple(k) for k in axes],
+        axes=axes if isinstance(axes, Integral) else [as_tuple(k) for k in axes],
     ),
     "tile": lambda xp, A, reps: xp.tile(A, as_tuple(reps)),
     "tril": lambda xp, m, k=0: xp.tril(m, k=k),
