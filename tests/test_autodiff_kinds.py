@@ -122,14 +122,16 @@ def test_arrays_that_compute_by_rules_of_their_own_are_refused(what):
         lambda: gradient(lambda c: np.sum(c), c),
         lambda: autodiff.jvp(lambda x: x, np.ones(c.shape), c),
     ):
-        with pytest.raises(TypeError, match=r"rules of its own: convert it|numpy.ma would cut"):
+        with pytest.raises(
+            TypeError, match=r"rules of its own: convert it|would cut a traced array off"
+        ):
             derivative()
 
 
-@pytest.mark.parametrize("name", ["exp", "log", "multiply", "where", "dot"])
+@pytest.mark.parametrize("name", ["exp", "log", "multiply", "where", "dot", "getdata", "array"])
 def test_functions_of_masked_arrays_are_refused(name):
     given = {"multiply": (MASKED,), "where": (X > 1, MASKED), "dot": (X,)}.get(name, ())
-    with pytest.raises(TypeError, match=r"numpy\.ma would cut a traced array off"):
+    with pytest.raises(TypeError, match="would cut a traced array off"):
         gradient(lambda x: np.sum(getattr(np.ma, name)(*given, x)), X)
 
 

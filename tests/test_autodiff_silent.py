@@ -698,3 +698,10 @@ def test_angles_of_what_is_small_or_large_keep_the_digits_of_their_slopes(dtype)
         got = gradient(lambda x: ns(x).atan2(x[0], x[1]), x)
         expected = np.asarray([4 / 25, -3 / 25]) / scale
         np.testing.assert_allclose(got, expected, rtol=8 * eps)
+
+
+def test_the_value_is_no_array_of_the_callers():
+    x = np.asarray(2.0)
+    value, slope = gl.value_and_grad(lambda x: x)(x)
+    assert not np.shares_memory(value, x)
+    assert (float(value), float(slope)) == (2.0, 1.0)

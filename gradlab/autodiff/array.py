@@ -50,7 +50,7 @@ def lift(data: Any, level: int) -> Array:
     """Array that stands for `data` in the trace of `level`: what it is differentiated in."""
     data = frozen(data)
     out = _new(Array)
-    out._data, out._alias = data, None
+    out._inner, out._alias = data, None
     out._node = (next_serial(), level, None, (), (), (), None, data.shape, data.dtype, None)
     return out
 
@@ -60,7 +60,7 @@ def constant(data: Any) -> Array:
     if type(data) is Array:
         return data
     out = _new(Array)
-    out._data, out._node, out._alias = data, None, None
+    out._inner, out._node, out._alias = data, None, None
     return out
 
 
@@ -106,7 +106,7 @@ def _taken_apart(rule: Rule, operands: Sequence[Any]) -> tuple[int, list[Any], l
             inner.append(x)
             continue
         node = x._node
-        inner.append(x._data if x._alias is None else x._read())
+        inner.append(x._inner if x._alias is None else x._read())
         if node is not None:
             if node[LEVEL] != level and level >= 0:
                 return _of_many_traces(rule, operands)
@@ -167,7 +167,7 @@ def record(
 ) -> Array:
     """Array of a result that depends on the operands `argnums`, under a node of its own."""
     out = _new(Array)
-    out._data, out._alias = result, None
+    out._inner, out._alias = result, None
     parents = tuple([operands[k]._node for k in argnums])
     shape, dtype = result.shape, result.dtype
     serial = next_serial()
@@ -197,7 +197,7 @@ def frozen(x: Any) -> Any:
     if type(x) is not Array:
         return x
     out = _new(Array)
-    out._data, out._node, out._alias = x._read(), x._node, None
+    out._inner, out._node, out._alias = x._read(), x._node, None
     return out
 
 
@@ -215,7 +215,7 @@ def _binary(name: str, op: Callable[[Any, Any], Any]) -> Callable[[Array, Any], 
     def operate(self: Array, other: Any) -> Array:
         node, kind = self._node, type(other)
         if kind is Array and other._alias is None:
-            b, theirs = other._data, other._node
+            b, theirs = other._inner, other._node
         elif kind is float or kind is int:
             b, theirs = other, None
         else:
@@ -231,12 +231,12 @@ def _binary(name: str, op: Callable[[Any, Any], Any]) -> Callable[[Array, Any], 
             parents, (argnums, (keep_a, keep_b, keep_y)) = (theirs,), right
         else:
             return apply(rule, (self, other), {})
-        a = self._data
+        a = self._inner
         if kind is Array and (type(a) is Array) != (type(b) is Array):  # of an outer trace, and not
             a, b = constant(a), constant(b)
         y = op(a, b)
         out = _new(Array)
-        out._data, out._alias = y, None
+        out._inner, out._alias = y, None
         saved = (a if keep_a else None, b if keep_b else None, y if keep_y else None)
         xp = namespace(a, b) if asks else None
         serial, level, shape, dtype = next_serial(), parents[0][LEVEL], y.shape, y.dtype
@@ -261,7 +261,7 @@ def _reflected(name: str, op: Callable[[Any, Any], Any]) -> Callable[[Array, Any
     def operate(self: Array, other: Any) -> Array:
         node = self._node
         if node is not None and self._alias is None and type(other) in (float, int):
-            b = self._data
+            b = self._inner
             y = op(other, b)
             saved = (other if keep_a else None, b if keep_b else None, y if keep_y else None)
             return record(y, rule, (None, self), node[LEVEL], right, saved, _NONE, namespace(b))
@@ -278,7 +278,7 @@ def _unary(name: str, op: Callable[[Any], Any]) -> Callable[[Array], Array]:
     def operate(self: Array) -> Array:
         node = self._node
         if node is not None and self._alias is None:
-            a = self._data
+            a = self._inner
             y = op(a)
             saved = (a if keep_a else None, y if keep_y else None)
             return record(y, rule, (self,), node[LEVEL], (0,), saved, _NONE, namespace(a))
@@ -348,9 +348,9 @@ class Array(NumPyProtocols):
     It behaves as the library's own arrays do; see `gradlab.autodiff` for what raises and why.
     """
 
-    __slots__ = ("_alias", "_data", "_node")
+    __slots__ = ("_alias", "_inner", "_node")
     _alias: Alias | None
-    _data: Any
+    _inner: Any
     _node: Node | None
     __array_priority__ = 1000.0  # NumPy and CuPy leave mixed operators to this class
 
@@ -362,23 +362,23 @@ class Array(NumPyProtocols):
 
     @property
     def dtype(self) -> Any:
-        return self._data.dtype
+        return self._inner.dtype
 
     @property
     def device(self) -> Any:
-        return self._data.device
+        return self._inner.device
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self._data.shape
+        return self._inner.shape
 
     @property
     def ndim(self) -> int:
-        return len(self._data.shape)
+        return len(self._inner.shape)
 
     @property
     def size(self) -> int:
-        return math.prod(self._data.shape)
+        return math.prod(self._inner.shape)
 
     @property
     def T(self) -> Array:  # noqa: N802  (the standard's name)
@@ -565,7 +565,7 @@ class Array(NumPyProtocols):
     def _read(self) -> Any:
         if self._alias is not None:
             self._alias.check()
-        return self._data
+        return self._inner
 
     def _plain_key(self, key: Any) -> Any:
         """Key of plain arrays that nobody writes to."""
@@ -616,7 +616,7 @@ class Array(NumPyProtocols):
         if self._alias is not None:
             self._alias.family.write(self, self._alias.base, self._alias.key)
             self._alias = None
-        self._data, self._node = result._data, result._node
+        self._inner, self._node = result._inner, result._node
 
     def _check_castable(self, value: Any) -> None:
         """Raise where writing `value` into this array would lose more than precision."""

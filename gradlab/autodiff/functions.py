@@ -293,10 +293,10 @@ def _lent(x: Any) -> Any:
 
 def _without_writing(name: str, f: Callable[..., Any], args: Sequence[Any]) -> Any:
     """What `f` gives; the caller's arrays would not show what it writes to its arguments."""
-    before = [x._data if type(x) is Array else None for x in args]
+    before = [x._inner if type(x) is Array else None for x in args]
     result = f(*args)
     for k, (x, data) in enumerate(zip(args, before, strict=True)):
-        if type(x) is Array and (x._data is not data or _is_stale(x)):
+        if type(x) is Array and (x._inner is not data or _is_stale(x)):
             msg = (
                 f"{name} writes to its argument {k}, which its caller would not see: write to a "
                 "copy, xp.asarray(x, copy=True), and return it"
@@ -331,7 +331,7 @@ def _check_not_traced(x: Any, levels: Container[int], name: str) -> None:
                 "would be lost: hand it over as an argument"
             )
             raise TypeError(msg)
-        x = x._data
+        x = x._inner
 
 
 def _is_same(a: Any, b: Any) -> bool:

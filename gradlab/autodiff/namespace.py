@@ -189,7 +189,7 @@ def _recording_one(rule: Rule, inner: Any) -> Callable[..., Any]:
         if may_change:
             given = _kept(given)
         if type(x) is Array and x._alias is None and x._node is not None:
-            a = x._data
+            a = x._inner
             if type(a) is not Array:
                 y = forward(a, **given)
                 if may_round and not is_inexact_dtype(y.dtype):

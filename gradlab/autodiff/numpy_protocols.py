@@ -82,11 +82,6 @@ class NumPyProtocols:
         return self.__array_namespace__().imag(self)
 
     @property
-    def _mask(self: Any) -> Any:
-        """What numpy.ma asks everything for, having taken an array's `_data` for plain values."""
-        return self._refuse("numpy.ma")
-
-    @property
     def flat(self: Any) -> Any:
         msg = "a traced array has no x.flat: take x.reshape(-1), or write to x[...]"
         raise AttributeError(msg)

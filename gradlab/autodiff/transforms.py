@@ -54,7 +54,7 @@ class _Trace:
             if not is_inexact_dtype(leaf.dtype):
                 raise TypeError(_not_floating(list(tree.items(x, called))[k][0], leaf))
             lifted.append(lift(leaf, level))
-        self.inner = [leaf._data for leaf in lifted]
+        self.inner = [leaf._inner for leaf in lifted]
         self.nodes: list[Any] = [leaf._node for leaf in lifted]
         self.argument = self.build(lifted)
 
@@ -191,7 +191,7 @@ def value_and_grad(
         gradient = trace.build(trace.pulled(node, _ones_like(value), nan_safe=nan_safe))
         if not is_one:
             gradient = tuple(gradient[k] for k in places)
-        value = _own([value], [value], ())[0]
+        value = _own([value], [value], trace.inner)[0]
         return ((value, _unwrapped(aux, trace.level)), gradient) if has_aux else (value, gradient)
 
     return call
