@@ -14,7 +14,15 @@ from itertools import accumulate
 from typing import Any, Literal, get_args
 
 from gradlab import tree
-from gradlab.backend import Array, asarray_like, is_array, namespace, nonfinite_expected, to_numpy
+from gradlab.backend import (
+    Array,
+    asarray_like,
+    is_array,
+    namespace,
+    nonfinite_expected,
+    owned,
+    to_numpy,
+)
 from gradlab.backend.random import Generator, as_generator
 from gradlab.numerical.black_box import real_leaves
 from gradlab.numerical.directional import Ladder, climb
@@ -315,7 +323,7 @@ class _Check:
         """Whether f is bit-identical, too, where `v` leads far away."""
         lines = list(zip(self.x, v, strict=True))
         with nonfinite_expected():
-            here, *there = (self.f(self.build([x + t * d for x, d in lines])) for t in _FAR)
+            here, *there = (owned(self.f(self.build([x + t * d for x, d in lines]))) for t in _FAR)
             return all(bool(value == here) for value in there)
 
     def elements(self) -> CheckReport:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import gradlab as gl
+from gradlab import numerical
 from gradlab.numerical import ConstantFunctionWarning, derivative, gradient, value_and_gradient
 
 
@@ -247,3 +248,65 @@ def test_arrays_stay_where_they_are_under_any_selection(backend):
     got = gradient(lambda x: array_api_strict.sum(x * x), x)
     assert got.device == x.device
     assert derivative(lambda x: x * x, x).device == x.device
+
+
+def of_one_buffer(f, shape):
+    """Return `f`, with every result written into the same array."""
+    buffer = np.zeros(shape)
+
+    def write(*x):
+        buffer[...] = f(*x)
+        return buffer
+
+    return write
+
+
+VERBS_OF_A_NUMBER = {
+    "gradient": numerical.gradient,
+    "value_and_gradient": lambda f, x: numerical.value_and_gradient(f, x)[1],
+    "gradient_and_error": lambda f, x: numerical.gradient_and_error(f, x).value,
+    "hvp": lambda f, x: numerical.hvp(f, x, x),
+    "hessian": lambda f, x: numerical.hessian(f, x) @ x,
+    "estimate_gradient": lambda f, x: numerical.estimate_gradient(
+        f, x, method="coordinate", n_samples=6, seed=0
+    ),
+    "check_gradient": lambda f, x: gl.check_gradient(f, 2 * x, x).verdict,
+}
+
+
+@pytest.mark.parametrize("verb", VERBS_OF_A_NUMBER)
+def test_a_function_may_write_each_number_into_the_same_array(verb):
+    call, x = VERBS_OF_A_NUMBER[verb], np.asarray([1.0, 2.0, 3.0])
+    got = call(of_one_buffer(lambda x: np.sum(x**2), ()), x)
+    assert np.all(got == call(lambda x: np.sum(x**2), x))
+
+
+VERBS_OF_AN_ARRAY = {
+    "jacobian": numerical.jacobian,
+    "jvp": lambda f, x: numerical.jvp(f, x, x),
+    "vjp": lambda f, x: numerical.vjp(f, x, x),
+    "derivative": numerical.derivative,
+    "derivative_and_error": lambda f, x: numerical.derivative_and_error(f, x).value,
+}
+
+
+@pytest.mark.parametrize("verb", VERBS_OF_AN_ARRAY)
+def test_a_function_may_write_each_array_into_the_same_one(verb):
+    call, x = VERBS_OF_AN_ARRAY[verb], np.asarray([1.0, 2.0, 3.0])
+    got = call(of_one_buffer(lambda x: x**2, 3), x)
+    np.testing.assert_array_equal(got, call(lambda x: x**2, x))
+
+
+@pytest.mark.parametrize("shape", [(), (3,)])
+def test_a_vectorized_function_may_write_into_the_same_array(shape):
+    verb = numerical.jacobian if shape else numerical.gradient
+    f = (lambda x: x**2) if shape else (lambda x: np.sum(x**2, axis=1))
+    rows = np.zeros((3, *shape))
+
+    def write(x):
+        rows[: x.shape[0]] = f(x)
+        return rows[: x.shape[0]]
+
+    x = np.asarray([1.0, 2.0, 3.0])
+    got, want = (verb(g, x, vectorized=True, chunk_size=3) for g in (write, f))
+    np.testing.assert_array_equal(got, want)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from gradlab import autodiff, numerical, tree
-from gradlab.backend import Array, asarray_like, is_array, namespace
+from gradlab.backend import Array, asarray_like, is_array, namespace, owned
 from gradlab.numerical.black_box import real_leaves, real_result, run_one_by_one
 from gradlab.numerical.differences import value_and_gradient_again
 
@@ -42,7 +42,7 @@ class Objective:
             raise ValueError(msg)
         self.f = f
         self.gradient = gradient
-        self.start = real_leaves(init_x, "init_x")
+        self.start = [owned(leaf) for leaf in real_leaves(init_x, "init_x")]  # results hand it out
         self.xp = namespace(*self.start)
         self.build = tree.flatten(init_x)[1]
         self.names = [name for name, _ in tree.items(self.build(self.start))]
@@ -61,6 +61,8 @@ class Objective:
             differentiated = first if self.njev == 1 else again
             loss, given = differentiated(self._counted, self.build(x))
         grad = self.leaves_of(given, "`gradient`")
+        if callable(self.gradient):
+            grad = [owned(g) for g in grad]
         sizes = [xp.max(xp.abs(g)) for g in grad if math.prod(g.shape)]
         size = xp.max(xp.stack(sizes)) if sizes else xp.zeros_like(loss)
         return Point(x, real_result(xp, loss, x[0]), grad, size)

@@ -14,6 +14,7 @@ from gradlab.backend import (
     get_backend,
     is_array,
     namespace,
+    owned,
     rows_of,
     stack_scalars,
 )
@@ -52,8 +53,13 @@ def stack_results(results: list[Any], like: Array) -> Array:
 def _results(f: Callable[[Any], Any], build: Any, points: list[Array]) -> list[Any]:
     rows = [rows_of(chunk) for chunk in points]
     if len(rows) == 1 and build(rows[0][:1]) is rows[0][0]:  # of an array alone, it is the argument
-        return [f(row) for row in rows[0]]
-    return [f(build(row)) for row in zip(*rows, strict=True)]
+        at: Any = rows[0]
+    else:
+        at = [build(row) for row in zip(*rows, strict=True)]
+    first = f(at[0])
+    if not is_array(first):
+        return [first, *[f(x) for x in at[1:]]]
+    return [owned(first), *[owned(f(x)) for x in at[1:]]]
 
 
 def run_batch(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Array:
@@ -65,7 +71,7 @@ def run_batch(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Array
         msg = f"`f` with vectorized=True must return shape (k,) for k = {k} points: got {came}"
         raise ValueError(msg)
     namespace(points[0], result, names=("x", "the result of f"))
-    return result
+    return owned(result)
 
 
 def run_one_array(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Array:
@@ -91,7 +97,7 @@ def run_arrays(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Arra
         msg = f"`f` with vectorized=True must return shape (k, ...) for k = {k} points: got {came}"
         raise ValueError(msg)
     namespace(points[0], result, names=("x", "the result of f"))
-    return result
+    return owned(result)
 
 
 def check_number(result: Any, like: Array) -> None:

@@ -19,6 +19,7 @@ from gradlab.backend import (
     chunk_bytes,
     is_array,
     namespace,
+    owned,
     stack_scalars,
 )
 from gradlab.numerical.black_box import (
@@ -107,7 +108,7 @@ def derivative(
     xp = namespace(x)
 
     def evaluate(point: Array) -> Array:
-        result = f(xp.asarray(point, copy=True))
+        result = owned(f(xp.asarray(point, copy=True)))
         check_number(result, x)
         if not is_array(result):
             result = stack_scalars([result], x)[0, ...]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from gradlab.backend import Array, Namespace, namespace, nonfinite_expected, to_numpy
+from gradlab.backend import Array, Namespace, namespace, nonfinite_expected, owned, to_numpy
 from gradlab.numerical.black_box import real_result, stack_results
 
 __all__ = ["Ladder", "climb"]
@@ -160,7 +160,7 @@ def climb(
     lines = [(leaf, d, d != 0) for leaf, d in zip(x, v, strict=True)]
 
     def at(t: float) -> Any:
-        return f(build([xp.where(moves, leaf + t * d, leaf) for leaf, d, moves in lines]))
+        return owned(f(build([xp.where(moves, leaf + t * d, leaf) for leaf, d, moves in lines])))
 
     results = [at(0.0)]
     with nonfinite_expected():
