@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
+from numbers import Integral
 from typing import Any, Literal, get_args
 
 from gradlab import tree
@@ -159,7 +160,7 @@ def check_gradient(
     if mode not in get_args(Mode):
         msg = f"`mode` must be one of {', '.join(get_args(Mode))}: got {mode!r}"
         raise ValueError(msg)
-    if isinstance(n_probes, bool) or not isinstance(n_probes, int) or n_probes < 1:
+    if isinstance(n_probes, bool) or not isinstance(n_probes, Integral) or n_probes < 1:
         msg = f"`n_probes` must be a positive integer: got {n_probes!r}"
         raise ValueError(msg)
     check = _Check(f, x)

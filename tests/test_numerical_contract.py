@@ -129,6 +129,7 @@ RETURNS = {
     "a complex number": (lambda x: 1j, TypeError, "got complex"),
     "a complex array": (lambda x: np.sum(x) * 1j, TypeError, "real numbers: got complex128"),
     "a truth value": (lambda x: np.all(x > 0), TypeError, "real numbers: got bool"),
+    "a truth value of Python": (lambda x: bool(x[0] > 0), TypeError, "got bool"),
     "a foreign array": (
         lambda x: array_api_strict.asarray(1.0),
         TypeError,
@@ -201,6 +202,7 @@ OPTIONS = {
     "vanishing step": ({"step": 1e-30}, r"`step` must move every element of `x`"),
     "no room": ({"bounds": (1.0, 1.0)}, r"wider `bounds`"),
     "out of bounds": ({"bounds": (2.0, 3.0)}, "`bounds` must hold `x`"),
+    "no number as a bound": ({"bounds": (math.nan, 3.0)}, "a bound is NaN"),
     "one bound": ({"bounds": 3.0}, r"`bounds` must be a pair \(lower, upper\): got 3.0"),
     "no chunk": ({"chunk_size": 0}, "`chunk_size` must be a positive integer or None: got 0"),
     "half a chunk": ({"chunk_size": 0.5}, "`chunk_size`"),
@@ -213,6 +215,30 @@ def test_a_gradient_refuses_the_option(what):
     options, message = OPTIONS[what]
     with pytest.raises(ValueError, match=message):
         gradient(np.sum, np.ones(2), **options)
+
+
+def test_room_for_one_of_two_points_is_too_little():
+    eps = np.finfo(float).eps
+    with pytest.raises(ValueError, match=r"wider `bounds`"):
+        gradient(np.sum, np.asarray([1 + eps]), bounds=(1 + eps, 1 + 2 * eps))
+
+
+@pytest.mark.parametrize("what", [True, "a", 1e-3j, np.ones(2) > 0])
+def test_a_step_that_is_no_real_number_is_refused(what):
+    with pytest.raises(TypeError, match="`step` must hold real numbers"):
+        gradient(np.sum, np.ones(2), step=what)
+
+
+def test_a_bound_that_is_none_is_refused():
+    with pytest.raises(TypeError, match="`bounds` must hold real numbers: got None"):
+        gradient(np.sum, np.ones(2), bounds=(0.0, None))
+
+
+def test_a_chunk_size_of_numpy_is_a_number():
+    got = gradient(
+        lambda x: np.sum(x**2, axis=1), np.ones(3), vectorized=True, chunk_size=np.int64(2)
+    )
+    np.testing.assert_allclose(got, 2.0)
 
 
 def test_a_step_of_another_library_is_refused():

@@ -106,7 +106,9 @@ def check_number(result: Any, like: Array) -> None:
         return
     if is_array(result):
         namespace(like, result, names=("x", "the result of f"))
-    elif not (isinstance(result, int | float) or hasattr(result, "dtype")):
+    elif isinstance(result, bool) or not (
+        isinstance(result, int | float) or hasattr(result, "dtype")
+    ):
         hint = " (does it lack a return?)" if result is None else ""
         msg = f"`f` must return a real array or number: got {type(result).__name__}{hint}"
         raise TypeError(msg)

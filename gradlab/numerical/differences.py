@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from numbers import Integral
 from typing import Any
 
 from gradlab import tree
@@ -322,10 +323,10 @@ def chunk_rows(chunk_size: int | None, leaves: list[Array], *, vectorized: bool)
         bytes_each: int = 8 * sum(math.prod(leaf.shape) for leaf in leaves)
         budget = chunk_bytes(leaves[0]) if vectorized else _COPIED_BYTES
         return max(1, budget // max(1, bytes_each))
-    if isinstance(chunk_size, bool) or not isinstance(chunk_size, int) or chunk_size < 1:
+    if isinstance(chunk_size, bool) or not isinstance(chunk_size, Integral) or chunk_size < 1:
         msg = f"`chunk_size` must be a positive integer or None: got {chunk_size!r}"
         raise ValueError(msg)
-    return chunk_size
+    return int(chunk_size)
 
 
 def eps_of(xp: Namespace, dtype: Any) -> float:

@@ -495,6 +495,9 @@ class _Line:
         method, step, bounds = options
         self.box, self.directions = box, directions
         (self.rule,) = step_rules(method, step, None, box.leaves[0], box.leaves[:1])
+        if is_array(self.rule.step) and self.rule.step.shape:
+            msg = f"`step` along a direction must be one number: got shape {self.rule.step.shape}"
+            raise ValueError(msg)
         self.limits: list[tuple[Any, Any]] = []  # of each leaf
         if bounds is not None:
             rules = step_rules("central", None, bounds, box.build(box.leaves), box.leaves)
@@ -515,11 +518,28 @@ class _Line:
         method = self.rule.method
         t = _reach(self.box, self.directions, self.rule.step, power)
         zero = 0 * t
-        if not self.limits:
+        if self.limits:
+            room = (-self._room(-1), self._room(1))
+            stencil = StepRule(method, t, room, "x").stencil(zero, self.box.eps)
+        else:
             points = {"central": (t, -t), "forward": (t,), "backward": (-t,)}[method]
-            return Stencil(zero, points)
-        room = (-self._room(-1), self._room(1))
-        return StepRule(method, t, room, "x").stencil(zero, self.box.eps)
+            stencil = Stencil(zero, points)
+        if self.limits or self.rule.step is not None:
+            self._check_moved(stencil)
+        return stencil
+
+    def _check_moved(self, stencil: Stencil) -> None:
+        xp = self.box.xp
+        if not any(bool(xp.any(v != 0)) for v in self.directions):
+            return
+        for t in stencil.points:
+            pairs = zip(self.at(t), self.box.leaves, strict=True)
+            if not any(bool(xp.any(point != x)) for point, x in pairs):
+                msg = (
+                    "`step` must move an element of `x` along `v`: x + step == x; give a larger "
+                    "step, or wider `bounds`"
+                )
+                raise ValueError(msg)
 
     def _room(self, sign: int) -> Array:
         """How far t can go to that side."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Literal, get_args
 
 from gradlab import tree
@@ -91,8 +92,11 @@ class StepRule:
         """Bounds of each element; ValueError if `x` does not lie within them."""
         xp = namespace(x)
         lower, upper = (xp.zeros_like(x) + bound for bound in self.bounds or ())
-        if bool(xp.any((x < lower) | (x > upper))):
-            msg = f"`bounds` must hold `{self.name}`: an element lies outside, or lower > upper"
+        if not bool(xp.all((lower <= x) & (x <= upper) | xp.isnan(x))):
+            msg = (
+                f"`bounds` must hold `{self.name}`: an element lies outside, lower > upper, or a "
+                "bound is NaN (take math.inf for none)"
+            )
             raise ValueError(msg)
         return lower, upper
 
@@ -118,13 +122,13 @@ class StepRule:
 
     def _check_moved(self, stencil: Stencil) -> None:
         xp = namespace(stencil.x)
-        for point in stencil.points:
-            if bool(xp.any(point == stencil.x)):
-                msg = (
-                    f"`step` must move every element of `{self.name}`: at one, x + step == x; "
-                    "give a larger step, or wider `bounds`"
-                )
-                raise ValueError(msg)
+        pairs = combinations((stencil.x, *stencil.points), 2)
+        if bool(xp.any(xp.stack([one == other for one, other in pairs]))):
+            msg = (
+                f"`step` must move every element of `{self.name}`: at one, x + step == x; "
+                "give a larger step, or wider `bounds`"
+            )
+            raise ValueError(msg)
 
 
 def step_rules(
@@ -161,6 +165,10 @@ def _deal(option: Any, called: str, names: list[str], leaves: list[Array]) -> li
         xp, part = namespace(leaf), parts[name]
         array = part if is_array(part) else asarray_like(part, leaf)
         namespace(leaf, array, names=("x", called))
+        if not xp.isdtype(array.dtype, ("real floating", "integral")):
+            came = array.dtype if is_array(part) else repr(part)
+            msg = f"`{called}` must hold real numbers: got {came}"
+            raise TypeError(msg)
         if array.shape not in (leaf.shape, ()):
             msg = f"`{called}` must have the shape of `{name}`, {leaf.shape}: got {array.shape}"
             raise ValueError(msg)
