@@ -313,6 +313,30 @@ def test_a_correct_gradient_that_steps_are_too_coarse_for_is_never_wrong(what):
         assert check(f, slope, at, seed=seed, n_probes=4).verdict != "failed"
 
 
+@pytest.mark.parametrize("mode", ["directional", "full"])
+@pytest.mark.parametrize(
+    ("size", "dtype"),
+    [(1e-30, "float64"), (1e-12, "float64"), (1e-7, "float32"), (1e-30, "float32")],
+)
+def test_a_slope_that_rounding_hides_beside_0_is_never_wrong(size, dtype, mode):
+    x = np.asarray([size, -size], dtype)
+    for f in (lambda x: np.sum(np.exp(x) - 1), lambda x: np.sum((100 + x) - 100)):
+        assert check(f, np.ones_like(x), x, mode=mode).verdict != "failed"
+
+
+@pytest.mark.parametrize("mode", ["directional", "full"])
+@pytest.mark.parametrize(
+    ("size", "dtype"),
+    [(1e-310, "float64"), (1.7e308, "float64"), (1e-40, "float32"), (2e38, "float32")],
+)
+def test_arguments_at_the_ends_of_their_range_are_judged(size, dtype, mode):
+    x = np.asarray([size, -size], dtype)
+    c = np.asarray(1e-3, dtype)
+    right = np.full_like(x, c)
+    assert check(lambda x: np.sum(c * x), right, x, mode=mode).verdict == "passed"
+    assert check(lambda x: np.sum(c * x), -right, x, mode=mode).verdict == "failed"
+
+
 def test_a_slope_outside_of_those_at_a_kink_is_wrong():
     assert check(np.abs, 1.5, 0.0).verdict == "failed"
     assert check(np.abs, 1.0, 0.0).verdict == "inconclusive"

@@ -76,6 +76,12 @@ class Ladder:
         """Whether f is bit-identical along the whole line."""
         return bool(self.steps) and not (any(self.slopes) or any(self.bends) or self.spread)
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether f is bit-identical over the finest steps."""
+        fine = (*self.slopes[-_CONFIRMING:], *self.bends[-_CONFIRMING:])
+        return bool(self.steps) and not (any(fine) or self.spread)
+
     def remainder_order(self, slope: float) -> float:
         """Order in t of ``f(x + t v) - f(x) - t * slope``, 2 where the slope is right.
 
