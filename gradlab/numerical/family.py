@@ -495,8 +495,8 @@ class _Line:
         method, step, bounds = options
         self.box, self.directions = box, directions
         (self.rule,) = step_rules(method, step, None, box.leaves[0], box.leaves[:1])
-        if is_array(self.rule.step) and self.rule.step.shape:
-            msg = f"`step` along a direction must be one number: got shape {self.rule.step.shape}"
+        if shape := getattr(self.rule.step, "shape", ()):
+            msg = f"`step` along a direction must be one number: got shape {shape}"
             raise ValueError(msg)
         self.limits: list[tuple[Any, Any]] = []  # of each leaf
         if bounds is not None:
