@@ -254,6 +254,7 @@ WRONG = {
         lambda x: numerical.vjp(np.sin, x, np.ones(3)),
         r"`u` must have the shape of f\(x\), \(2,\): got \(3,\)",
     ),
+    "tree of u": (lambda x: numerical.vjp(np.sin, x, {"a": x}), "`u` must be one array"),
     "shape of v": (
         lambda x: numerical.jvp(np.sin, x, np.ones(3)),
         r"`v` must have the shape \(2,\), as in `x`: got \(3,\)",

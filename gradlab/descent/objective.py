@@ -45,7 +45,7 @@ class Objective:
         self.start = [owned(leaf) for leaf in real_leaves(init_x, "init_x")]  # results hand it out
         self.xp = namespace(*self.start)
         self.build = tree.flatten(init_x)[1]
-        self.names = [name for name, _ in tree.items(self.build(self.start))]
+        self.names = dict.fromkeys(name for name, _ in tree.items(self.build(self.start)))
         self.size = sum(math.prod(leaf.shape) for leaf in self.start)
         self.nfev = self.njev = 0
 
@@ -79,21 +79,25 @@ class Objective:
 
     def leaves_of(self, given: tree.Tree, giver: str) -> list[Array]:
         """Leaves of what must be built like x, in its dtypes."""
-        names = [name for name, _ in tree.items(given)]
-        if names != self.names:
-            msg = f"{giver} must return what is built like x: it gave {names}"
+        parts = dict(tree.items(given))  # by name: a dict may be in another order
+        if parts.keys() != self.names.keys():
+            msg = f"{giver} must return what is built like x: it gave {list(parts)}"
             raise ValueError(msg)
         leaves = []
-        for name, part, like in zip(names, tree.leaves(given), self.start, strict=True):
-            leaf = part
+        for name, like in zip(self.names, self.start, strict=True):
+            leaf = parts[name]
             if type(leaf) is not type(like):
                 leaf = leaf if is_array(leaf) else asarray_like(leaf, like)
                 namespace(like, leaf, names=("x", f"the result of {giver.strip('`')}"))
             if leaf.shape != like.shape:
                 msg = f"{giver} must return shape {like.shape} for `{name}`: got {leaf.shape}"
                 raise ValueError(msg)
-            same = leaf.dtype == like.dtype
-            leaves.append(leaf if same else self.xp.astype(leaf, like.dtype))
+            if leaf.dtype != like.dtype:
+                if not self.xp.isdtype(leaf.dtype, ("real floating", "integral")):
+                    msg = f"{giver} must return real numbers for `{name}`: got {leaf.dtype}"
+                    raise TypeError(msg)
+                leaf = self.xp.astype(leaf, like.dtype)
+            leaves.append(leaf)
         return leaves
 
     def eps(self, loss: Array) -> float:

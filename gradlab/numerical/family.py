@@ -205,6 +205,9 @@ def vjp(
     TypeError, ValueError
         As `gradient`; if `u` has another shape than ``f(x)``.
     """
+    if tree.is_tree(u):
+        msg = f"`u` must be one array, of the shape of f(x): got {type(u).__name__}"
+        raise TypeError(msg)
     (u,) = real_leaves(u, "u")
     xp = namespace(u)
 
