@@ -121,6 +121,22 @@ def test_nan_spreads_to_the_elements_that_it_touches_and_no_further():
     assert math.isnan(gradient(lambda x: x[0], np.asarray([math.nan]))[0])
 
 
+INFINITE = {
+    "gradient": numerical.gradient,
+    "forward": lambda f, x: numerical.gradient(f, x, method="forward"),
+    "jacobian": numerical.jacobian,
+    "hessian": numerical.hessian,
+    "jvp": lambda f, x: numerical.jvp(f, x, x),
+    "hvp": lambda f, x: numerical.hvp(f, x, x),
+    "estimate_gradient": lambda f, x: numerical.estimate_gradient(f, x, n_samples=1, seed=0),
+}
+
+
+@pytest.mark.parametrize("verb", INFINITE)
+def test_where_f_is_infinite_the_answer_is_nan_without_a_warning(verb):
+    assert np.all(np.isnan(INFINITE[verb](lambda x: math.inf, np.ones(2))))
+
+
 RETURNS = {
     "an array": (lambda x: x, ValueError, r"`f` must return a scalar: got shape \(3,\)"),
     "one element": (lambda x: x[:1], ValueError, r"got shape \(1,\); reduce it"),

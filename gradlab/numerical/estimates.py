@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
 from gradlab import tree
-from gradlab.backend import Array, Namespace
+from gradlab.backend import Array, Namespace, nonfinite_expected
 from gradlab.backend.random import Generator, as_generator
 from gradlab.numerical.family import BlackBox
 
@@ -106,11 +106,10 @@ def estimate_gradient(
         count = min(box.chunk_rows, n_samples - start)
         u = _directions(xp, rng, method, count, n, flat)
         above = box.at(flat + c * u)
-        if antithetic:
-            slope = (above - box.at(flat - c * u)) / (2 * c)
-        else:
-            slope = (above - box.value[0, 0]) / c
-        total = total + xp.sum(xp.astype(slope, flat.dtype)[:, None] * u, axis=0)
+        below = box.at(flat - c * u) if antithetic else box.value[0, 0]
+        with nonfinite_expected():  # f may be infinite on both sides
+            slope = (above - below) / (2 * c if antithetic else c)
+            total = total + xp.sum(xp.astype(slope, flat.dtype)[:, None] * u, axis=0)
     scale = n if method in ("sphere", "coordinate") else 1
     return box.build(box.split(total[None, :] * (scale / n_samples), rows=False))
 

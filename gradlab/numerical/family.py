@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gradlab import tree
-from gradlab.backend import Array, Namespace, is_array, namespace
+from gradlab.backend import Array, Namespace, is_array, namespace, nonfinite_expected
 from gradlab.numerical.black_box import (
     check_number,
     real_leaves,
@@ -408,18 +408,23 @@ def hessian(
     first, second = _weights(xp, points[0] - flat, points[1] - flat)
     alone = [_values_at(box, flat, [(point, None)]) for point in points]
     value = box.value[0, 0]
-    diagonal = second[0] * alone[0] + second[1] * alone[1] + second[2] * value
     lower = xp.zeros((n, n), dtype=flat.dtype, device=flat.device)
     for i in range(1, n):
-        row = first[2][i] * first[2][:i] * value
-        for p in (0, 1):
-            row = row + first[p][i] * first[2][:i] * alone[p][i]
-            row = row + first[2][i] * first[p][:i] * alone[p][:i]
-            for q in (0, 1):
-                both = _values_at(box, flat, [(points[q][:i], None), (points[p], i)])
-                row = row + first[p][i] * first[q][:i] * both
+        both = [
+            [_values_at(box, flat, [(points[q][:i], None), (points[p], i)]) for q in (0, 1)]
+            for p in (0, 1)
+        ]
+        with nonfinite_expected():  # f may be infinite on both sides
+            row = first[2][i] * first[2][:i] * value
+            for p in (0, 1):
+                row = row + first[p][i] * first[2][:i] * alone[p][i]
+                row = row + first[2][i] * first[p][:i] * alone[p][:i]
+                for q in (0, 1):
+                    row = row + first[p][i] * first[q][:i] * both[p][q]
         lower[i, :i] = row
-    matrix = lower + lower.mT + diagonal * xp.eye(n, dtype=flat.dtype, device=flat.device)
+    with nonfinite_expected():
+        diagonal = second[0] * alone[0] + second[1] * alone[1] + second[2] * value
+        matrix = lower + lower.mT + diagonal * xp.eye(n, dtype=flat.dtype, device=flat.device)
     return _blocks(box, matrix)
 
 

@@ -15,7 +15,7 @@ from itertools import combinations
 from typing import Any, Literal, get_args
 
 from gradlab import tree
-from gradlab.backend import Array, asarray_like, is_array, namespace
+from gradlab.backend import Array, asarray_like, is_array, namespace, nonfinite_expected
 
 __all__ = ["Method", "Stencil", "StepRule", "clamp", "step_rules"]
 
@@ -40,6 +40,10 @@ class Stencil:
 
     def slope(self, values: tuple[Array, ...], value: Array | None) -> Array:
         """Derivative from f at `points`, and at `x` itself where `needs_value`."""
+        with nonfinite_expected():  # f may be infinite on both sides
+            return self._slope(values, value)
+
+    def _slope(self, values: tuple[Array, ...], value: Array | None) -> Array:
         if len(values) == 1:
             (fa,) = values
             (a,) = self.points
