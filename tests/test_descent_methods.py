@@ -110,6 +110,20 @@ def test_anything_with_the_methods_of_an_optimizer_will_do(xp, assert_close):
     assert_close(result.lrs, [1.0, 1 / 2, 1 / 3], rtol=1e-6)
 
 
+def test_a_rate_that_nobody_knows_is_not_in_the_message():
+    class Plain:
+        def init(self, _):
+            return {}
+
+        def step(self, params, grads, state):
+            return params - grads, state
+
+    result = gl.gradient_descent(lambda x: x @ x, [3.0, 4.0], optimizer=Plain())
+    assert result.message == "oscillating after 100 steps: steps go to and fro and do not shrink"
+    still = gl.gradient_descent(lambda x: x @ x, [3.0, 4.0], optimizer=SGD(lambda step: 0.0))
+    assert still.message.endswith("with lr=0: the gradient has hardly changed on the way")
+
+
 def test_what_an_optimizer_returns_must_be_built_like_x():
     class Losing(SGD):
         def step(self, params, grads, state):
