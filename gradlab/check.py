@@ -35,7 +35,7 @@ Verdict = Literal["passed", "failed", "inconclusive"]
 
 _ROUNDING = 8  # eps of its terms that a correct gradient along a direction may be off by
 _FAR = (0.0, 2.0**10, 2.0**20, 2.0**30)  # steps, of the size of x, and none
-_SHORT = 2.0**-16  # line, in units of 1, over which rounding may make f constant
+_SHORT = 2.0**-16  # line, in units of 1, over which rounding of its argument may make f flat
 _LEAF_PROBES = 2  # random directions of one leaf alone
 _LEAST_ORDER = 1.5  # the remainder of a right gradient has order 2 or more, of a wrong one 1
 
@@ -324,7 +324,7 @@ class _Check:
     def _ignores(self, v: list[Array]) -> bool:
         """Whether f is bit-identical, too, where `v` leads far away."""
         lines = list(zip(self.x, v, strict=True))
-        far = (*_FAR, 1 / self._length(v))
+        far = (*_FAR, 1 / (self._length(v) or 1.0))
         with nonfinite_expected():
             here, *there = (owned(self.f(self.build([x + t * d for x, d in lines]))) for t in far)
             return all(bool(value == here) for value in there)
@@ -424,7 +424,7 @@ class _Check:
     def _probe(self, v: list[Array], n: int, ordinary: float | None = None) -> _Probe:
         """Compare along `v`, in which `n` elements move, of whose size one is known already."""
         ladder = climb(self.f, self.build, self.x, v)
-        if ladder.is_flat and self._length(v) < _SHORT and not self._ignores(v):
+        if ladder.is_flat and 0 < self._length(v) < _SHORT and not self._ignores(v):
             ladder = replace(ladder, error=math.inf)
         given, size = max(
             (self._along(leaves, v) for leaves in self.answers),
