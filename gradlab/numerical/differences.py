@@ -87,7 +87,7 @@ def derivative(
     Raises
     ------
     TypeError
-        If `x` is not real, or `f` returns no real array of its library.
+        If `x`, `step` or `bounds` is not real, or `f` returns no real array of its library.
     ValueError
         If `f` returns another shape, `x` is out of bounds, or a step moves nothing.
 
@@ -169,7 +169,8 @@ def gradient(
     Raises
     ------
     TypeError
-        If `x` is not real or of two libraries, or `f` returns no real number of its library.
+        If `x`, `step` or `bounds` is not real or of two libraries, or `f` returns no real number of
+        its library.
     ValueError
         If `f` does not return a scalar, `x` is out of bounds, or a step moves nothing.
 
