@@ -508,6 +508,7 @@ def _misfit(name: str, x: Array, g: Array, *, is_typed: bool) -> str:
     namespace(x, g, names=(name, "the result of gradient"))
     if g.shape != x.shape:
         return f"`gradient` must have shape {x.shape} for `{name}`: it has {g.shape}"
-    if is_typed and g.dtype != x.dtype:
+    one, other = (getattr(dtype, "name", dtype) for dtype in (g.dtype, x.dtype))
+    if is_typed and one != other:  # by name: the order of bytes does not matter
         return f"`gradient` must have dtype {x.dtype} for `{name}`: it has {g.dtype}"
     return ""

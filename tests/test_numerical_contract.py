@@ -103,6 +103,16 @@ def test_python_numbers_and_integers_are_scalars_too():
     assert float(derivative(lambda x: float(x) ** 2, 3.0)) == pytest.approx(6.0)
 
 
+@pytest.mark.parametrize("dtype", [">f8", ">i4"])
+def test_the_order_of_bytes_does_not_matter(dtype):
+    x = np.asarray([3, 4], dtype)
+    np.testing.assert_allclose(gradient(lambda x: np.sum(x**2), x), [6.0, 8.0])
+    np.testing.assert_allclose(derivative(lambda x: (x**2).astype(">f8"), x), [6.0, 8.0])
+    assert gl.check_gradient(lambda x: np.sum(x**2), lambda x: 2 * x, x).verdict == "passed"
+    result = gl.gradient_descent(lambda x: np.sum(x**2), x, 0.1, 1)
+    np.testing.assert_allclose(result.x, [2.4, 3.2])
+
+
 def test_numbers_and_arrays_may_alternate(xp):
     x = xp.asarray([-1.0, 2.0])
     got = gradient(lambda x: 0.0 if float(x[0]) < -1 else x[0] + x[1], x, method="forward")

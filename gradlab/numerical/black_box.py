@@ -146,7 +146,7 @@ def real_leaves(x: tree.Tree, called: str = "x") -> list[Array]:
 @cache
 def _kind(_: type, dtype: Any) -> str:  # by type first: libraries dislike mixed comparison
     """Kind of a dtype of any library, by its name; NumPy's `isdtype` takes longer than a sum."""
-    name = str(dtype)
+    name = getattr(dtype, "name", str(dtype))  # NumPy's tells no kind where bytes are swapped
     if "float" in name:
         return "real floating"
     return "integral" if "int" in name else "other"
