@@ -11,10 +11,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
+from numbers import Integral
 from typing import Any, Literal, get_args
 
 from gradlab import tree
-from gradlab.backend import Array, asarray_like, is_array, namespace, nonfinite_expected, to_numpy
+from gradlab.backend import (
+    Array,
+    asarray_like,
+    is_array,
+    namespace,
+    nonfinite_expected,
+    owned,
+    to_numpy,
+)
 from gradlab.backend.random import Generator, as_generator
 from gradlab.numerical.black_box import real_leaves
 from gradlab.numerical.directional import Ladder, climb
@@ -26,6 +35,7 @@ Verdict = Literal["passed", "failed", "inconclusive"]
 
 _ROUNDING = 8  # eps of its terms that a correct gradient along a direction may be off by
 _FAR = (0.0, 2.0**10, 2.0**20, 2.0**30)  # steps, of the size of x, and none
+_SHORT = 2.0**-16  # line, in units of 1, over which rounding of its argument may make f flat
 _LEAF_PROBES = 2  # random directions of one leaf alone
 _LEAST_ORDER = 1.5  # the remainder of a right gradient has order 2 or more, of a wrong one 1
 
@@ -151,7 +161,7 @@ def check_gradient(
     if mode not in get_args(Mode):
         msg = f"`mode` must be one of {', '.join(get_args(Mode))}: got {mode!r}"
         raise ValueError(msg)
-    if isinstance(n_probes, bool) or not isinstance(n_probes, int) or n_probes < 1:
+    if isinstance(n_probes, bool) or not isinstance(n_probes, Integral) or n_probes < 1:
         msg = f"`n_probes` must be a positive integer: got {n_probes!r}"
         raise ValueError(msg)
     check = _Check(f, x)
@@ -314,8 +324,9 @@ class _Check:
     def _ignores(self, v: list[Array]) -> bool:
         """Whether f is bit-identical, too, where `v` leads far away."""
         lines = list(zip(self.x, v, strict=True))
+        far = (*_FAR, 1 / (self._length(v) or 1.0))
         with nonfinite_expected():
-            here, *there = (self.f(self.build([x + t * d for x, d in lines])) for t in _FAR)
+            here, *there = (owned(self.f(self.build([x + t * d for x, d in lines]))) for t in far)
             return all(bool(value == here) for value in there)
 
     def elements(self) -> CheckReport:
@@ -373,9 +384,19 @@ class _Check:
         return self._report(i, probe, "inconclusive", f"{why}; {probe.why_blurred()}")
 
     def _scale(self, leaf: Array) -> float:
-        """Power of two beside the mean absolute value, 1 where that is 0."""
-        mean = float(self.xp.mean(self.xp.abs(leaf))) if math.prod(leaf.shape) else 0.0
-        return 2.0 ** round(math.log2(mean)) if mean and math.isfinite(mean) else 1.0
+        """Power of two beside the mean absolute value, 1 where that is 0.
+
+        Not so small that steps would lose digits, nor so large that it would overflow.
+        """
+        xp, info = self.xp, self.xp.finfo(leaf.dtype)
+        with nonfinite_expected():
+            mean = float(xp.mean(xp.abs(leaf))) if math.prod(leaf.shape) else 0.0
+        if mean == math.inf:  # as the sum is, if not x
+            mean = float(xp.max(xp.abs(leaf)))
+        if not (mean and math.isfinite(mean)):
+            return 1.0
+        least = round(math.log2(float(info.smallest_normal) / float(info.eps)))
+        return 2.0 ** min(max(round(math.log2(mean)), least), math.frexp(float(info.max))[1] - 1)
 
     def _direction(self, rng: Generator) -> list[Array]:
         """Signs and sizes of four bits: steps are exact, and two elements are seldom alike."""
@@ -383,7 +404,7 @@ class _Check:
         for one in self.ones:
             k = rng.integers(-8, 8, one.shape, like=one)
             k = self.xp.where(k < 0, k - 8, k + 9)
-            v.append(self.xp.astype(k, one.dtype) * one / 16)
+            v.append(self.xp.astype(k, one.dtype) / 16 * one)
         return v
 
     def _masked(self, v: list[Array], low: int, high: int) -> list[Array]:
@@ -403,6 +424,8 @@ class _Check:
     def _probe(self, v: list[Array], n: int, ordinary: float | None = None) -> _Probe:
         """Compare along `v`, in which `n` elements move, of whose size one is known already."""
         ladder = climb(self.f, self.build, self.x, v)
+        if ladder.is_flat and 0 < self._length(v) < _SHORT and not self._ignores(v):
+            ladder = replace(ladder, error=math.inf)
         given, size = max(
             (self._along(leaves, v) for leaves in self.answers),
             key=lambda answer: abs(answer[0] - ladder.value),
@@ -412,6 +435,10 @@ class _Check:
         known = self.ordinary if ordinary is None else ordinary
         ordinary = max(known, abs(ladder.value) / math.sqrt(n), ladder.swing / n)
         return _Probe(given, ladder.value, bar, ordinary, ladder)
+
+    def _length(self, v: list[Array]) -> float:
+        """Largest element."""
+        return max(float(self.xp.max(self.xp.abs(d))) for d in v if math.prod(d.shape))
 
     def _along(self, leaves: list[Array], v: list[Array]) -> tuple[float, float]:
         """Sum of gradient times direction, and of its absolute terms."""
@@ -481,6 +508,7 @@ def _misfit(name: str, x: Array, g: Array, *, is_typed: bool) -> str:
     namespace(x, g, names=(name, "the result of gradient"))
     if g.shape != x.shape:
         return f"`gradient` must have shape {x.shape} for `{name}`: it has {g.shape}"
-    if is_typed and g.dtype != x.dtype:
+    one, other = (getattr(dtype, "name", dtype) for dtype in (g.dtype, x.dtype))
+    if is_typed and one != other:  # by name: the order of bytes does not matter
         return f"`gradient` must have dtype {x.dtype} for `{name}`: it has {g.dtype}"
     return ""

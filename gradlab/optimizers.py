@@ -112,8 +112,9 @@ class _Rule(ABC):
         leaves = dict(tree.items(params, "params"))
         xp = namespace(*leaves.values(), names=tuple(leaves))
         for name, leaf in leaves.items():
-            if not xp.isdtype(leaf.dtype, "real floating"):
-                msg = f"`{name}` must be real floating: got {leaf.dtype}"
+            kind = getattr(leaf, "dtype", None)
+            if kind is None or not xp.isdtype(kind, "real floating"):
+                msg = f"`{name}` must be real floating: got {kind or type(leaf).__name__}"
                 raise TypeError(msg)
         return {"step": 0} | {name: tree.map(xp.zeros_like, params) for name in self._memory()}
 
@@ -140,23 +141,27 @@ class _Rule(ABC):
         Raises
         ------
         ValueError
-            If `grads` has another structure or another shape than `params`.
+            If `grads` has another structure or another shape than `params`, or `state` is not of
+            this rule and of `params`.
         TypeError
-            If `grads` is of another library.
+            If `grads` is of another library, or not real.
         """
         names = self._memory()
+        if not isinstance(state, dict) or not state.keys() >= {"step", *names}:
+            came = list(state) if isinstance(state, dict) else type(state).__name__
+            msg = f"`state` must be what `init` of this rule, or the step before, gave: got {came}"
+            raise ValueError(msg)
         (ps, gs, *memory), build = tree.aligned(params, grads, *[state[name] for name in names])
         xp = namespace(*ps, *gs, names=("params",) * len(ps) + ("grads",) * len(gs))
-        for p, g in zip(ps, gs, strict=True):
-            if p.shape != g.shape:
-                msg = (
-                    f"`grads` must have the shapes of `params`: got {tuple(g.shape)} for "
-                    f"{tuple(p.shape)}"
-                )
-                raise ValueError(msg)
-        gs = [
-            g if g.dtype == p.dtype else xp.astype(g, p.dtype) for p, g in zip(ps, gs, strict=True)
-        ]
+        for called, column in (("grads", gs), *(("state", column) for column in memory)):
+            for p, g in zip(ps, column, strict=True):
+                if p.shape != g.shape:
+                    msg = (
+                        f"`{called}` must have the shapes of `params`: got {tuple(g.shape)} for "
+                        f"{tuple(p.shape)}"
+                    )
+                    raise ValueError(msg)
+        gs = [g if g.dtype == p.dtype else _cast(xp, g, p) for p, g in zip(ps, gs, strict=True)]
         moved = self._all_moved(ps, gs, memory, state["step"])
         # NumPy's operators turn 0-d arrays into scalars
         moved = [new if new[0].shape else tuple(map(xp.asarray, new)) for new in moved]
@@ -490,7 +495,7 @@ class _Clipped:
             squares = xp.stack([xp.sum((g / scale) ** 2) for g in leaves])
             norm = xp.sqrt(xp.sum(squares)) * scale
             factor = xp.minimum(self.max_norm / (norm + 1e-6), xp.ones_like(norm))
-            grads = tree.map(lambda g: xp.astype(g * factor, g.dtype, copy=False), grads)
+            grads = tree.map(lambda g: _scaled(xp, g, factor), grads)
         return grads
 
 
@@ -531,6 +536,21 @@ def clip_norm(optimizer: Optimizer, max_norm: float) -> Optimizer:
         msg = f"`optimizer` must be an update rule, such as SGD(0.1): got {optimizer!r}"
         raise TypeError(msg)
     return _Clipped(optimizer, _positive(max_norm, "max_norm"))
+
+
+def _scaled(xp: Namespace, g: Array, factor: Array) -> Array:
+    """`g` times a number, in its dtype; of integers, in that of the number."""
+    new = g * factor
+    if new.dtype != g.dtype and xp.isdtype(g.dtype, "real floating"):
+        new = xp.astype(new, g.dtype)
+    return new if g.shape else xp.asarray(new)  # NumPy's operators turn 0-d arrays into scalars
+
+
+def _cast(xp: Namespace, g: Array, p: Array) -> Array:
+    if not xp.isdtype(g.dtype, ("real floating", "integral")):
+        msg = f"`grads` must be real: got {g.dtype}"
+        raise TypeError(msg)
+    return xp.astype(g, p.dtype)
 
 
 # A rule's own arrays are written to: fresh memory costs more than arithmetic. NumPy's scalars never

@@ -702,6 +702,6 @@ def test_angles_of_what_is_small_or_large_keep_the_digits_of_their_slopes(dtype)
 
 def test_the_value_is_no_array_of_the_callers():
     x = np.asarray(2.0)
-    value, slope = gl.value_and_grad(lambda x: x)(x)
+    value, slope = autodiff.value_and_grad(lambda x: x)(x)
     assert not np.shares_memory(value, x)
     assert (float(value), float(slope)) == (2.0, 1.0)

@@ -313,6 +313,51 @@ def test_a_correct_gradient_that_steps_are_too_coarse_for_is_never_wrong(what):
         assert check(f, slope, at, seed=seed, n_probes=4).verdict != "failed"
 
 
+def test_a_change_from_where_large_terms_cancel_is_judged_within_their_rounding():
+    offset, few = np.float32(100), np.float32(1e-3)
+    energy = lambda x: offset + np.sum(few * np.tanh(x))  # noqa: E731
+    verdicts = []
+    for seed in range(20):
+        x = np.random.default_rng(seed).normal(size=6).astype("float32")
+        right, at = few * (1 - np.tanh(x) ** 2), energy(x)
+        change = lambda x, at=at: energy(x) - at  # noqa: E731
+        assert check(change, right, x, seed=seed, mode="full").verdict != "failed"
+        assert check(change, right, x, seed=seed).verdict != "failed"
+        verdicts.append(check(change, -10 * right, x, seed=seed).verdict)
+    assert verdicts.count("failed") >= 18
+
+
+def test_a_flat_bottom_is_judged():
+    hinge = lambda x: np.sum(np.maximum(0 * x, 1 - x))  # noqa: E731
+    x = normal(6) ** 2 + 1.5
+    assert check(hinge, 0 * x, x).verdict == "passed"
+    assert check(hinge, 0 * x - 1, x).verdict == "failed"
+
+
+@pytest.mark.parametrize("mode", ["directional", "full"])
+@pytest.mark.parametrize(
+    ("size", "dtype"),
+    [(1e-30, "float64"), (1e-12, "float64"), (1e-7, "float32"), (1e-30, "float32")],
+)
+def test_a_slope_that_rounding_hides_beside_0_is_never_wrong(size, dtype, mode):
+    x = np.asarray([size, -size], dtype)
+    for f in (lambda x: np.sum(np.exp(x) - 1), lambda x: np.sum((100 + x) - 100)):
+        assert check(f, np.ones_like(x), x, mode=mode).verdict != "failed"
+
+
+@pytest.mark.parametrize("mode", ["directional", "full"])
+@pytest.mark.parametrize(
+    ("size", "dtype"),
+    [(1e-310, "float64"), (1.7e308, "float64"), (1e-40, "float32"), (2e38, "float32")],
+)
+def test_arguments_at_the_ends_of_their_range_are_judged(size, dtype, mode):
+    x = np.asarray([size, -size], dtype)
+    c = np.asarray(1e-3, dtype)
+    right = np.full_like(x, c)
+    assert check(lambda x: np.sum(c * x), right, x, mode=mode).verdict == "passed"
+    assert check(lambda x: np.sum(c * x), -right, x, mode=mode).verdict == "failed"
+
+
 def test_a_slope_outside_of_those_at_a_kink_is_wrong():
     assert check(np.abs, 1.5, 0.0).verdict == "failed"
     assert check(np.abs, 1.0, 0.0).verdict == "inconclusive"

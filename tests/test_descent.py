@@ -388,6 +388,29 @@ def test_what_has_not_fallen_is_not_called_falling():
         assert result.message == f"max_steps after {step_num} steps {says}"
 
 
+@pytest.mark.parametrize(
+    "slope",
+    [lambda x: 2j * x, lambda x: x > 0, lambda x: [None, 1.0]],
+    ids=["complex", "bool", "None"],
+)
+def test_a_gradient_that_is_not_real_is_refused(slope):
+    with pytest.raises(TypeError, match="`gradient` must return real numbers for `x`: got"):
+        gl.gradient_descent(lambda x: x @ x, np.ones(2), gradient=slope)
+
+
+def test_the_keys_of_a_gradient_may_be_in_any_order():
+    start = {"a": np.ones(2), "b": np.ones(())}
+    result = gl.gradient_descent(
+        lambda p: p["a"] @ p["a"] + p["b"],
+        start,
+        0.1,
+        1,
+        gradient=lambda p: {"b": np.ones(()), "a": 2 * p["a"]},
+    )
+    np.testing.assert_allclose(result.x["a"], 0.8)
+    np.testing.assert_allclose(result.x["b"], 0.9)
+
+
 def test_a_gradient_of_another_library_is_refused():
     with pytest.raises(TypeError, match="`the result of gradient` is of array_api_strict"):
         gl.gradient_descent(bowl, np.ones(2), gradient=lambda x: array_api_strict.ones(2))
@@ -396,3 +419,24 @@ def test_a_gradient_of_another_library_is_refused():
 def test_a_gradient_may_be_a_list_of_numbers():
     result = gl.gradient_descent(bowl, np.ones(2), 0.5, 1, gradient=lambda x: [1.0, 2.0])
     np.testing.assert_allclose(result.x, [0.5, 0.0])
+
+
+def test_a_gradient_may_write_each_result_into_the_same_array():
+    buffer = np.zeros(2)
+
+    def slope(x):
+        buffer[...] = 2 * x
+        return buffer
+
+    result = gl.gradient_descent(lambda x: x @ x, [3.0, 4.0], 0.1, 10, gradient=slope)
+    assert result.status == "max_steps"  # its gradient is not the first one
+    buffer[...] = 0.0
+    np.testing.assert_allclose(result.grad, 2 * result.x)
+
+
+@pytest.mark.parametrize("descend", [gl.gradient_descent, gl.lbfgs])
+def test_a_start_that_is_the_end_is_a_copy(descend):
+    start = np.zeros(2)
+    result = descend(lambda x: x @ x, start, gradient=lambda x: 2 * x)
+    result.x[...] = 7.0
+    np.testing.assert_array_equal(start, [0.0, 0.0])

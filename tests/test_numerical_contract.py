@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import gradlab as gl
+from gradlab import numerical
 from gradlab.numerical import ConstantFunctionWarning, derivative, gradient, value_and_gradient
 
 
@@ -102,6 +103,16 @@ def test_python_numbers_and_integers_are_scalars_too():
     assert float(derivative(lambda x: float(x) ** 2, 3.0)) == pytest.approx(6.0)
 
 
+@pytest.mark.parametrize("dtype", [">f8", ">i4"])
+def test_the_order_of_bytes_does_not_matter(dtype):
+    x = np.asarray([3, 4], dtype)
+    np.testing.assert_allclose(gradient(lambda x: np.sum(x**2), x), [6.0, 8.0])
+    np.testing.assert_allclose(derivative(lambda x: (x**2).astype(">f8"), x), [6.0, 8.0])
+    assert gl.check_gradient(lambda x: np.sum(x**2), lambda x: 2 * x, x).verdict == "passed"
+    result = gl.gradient_descent(lambda x: np.sum(x**2), x, 0.1, 1)
+    np.testing.assert_allclose(result.x, [2.4, 3.2])
+
+
 def test_numbers_and_arrays_may_alternate(xp):
     x = xp.asarray([-1.0, 2.0])
     got = gradient(lambda x: 0.0 if float(x[0]) < -1 else x[0] + x[1], x, method="forward")
@@ -120,6 +131,22 @@ def test_nan_spreads_to_the_elements_that_it_touches_and_no_further():
     assert math.isnan(gradient(lambda x: x[0], np.asarray([math.nan]))[0])
 
 
+INFINITE = {
+    "gradient": numerical.gradient,
+    "forward": lambda f, x: numerical.gradient(f, x, method="forward"),
+    "jacobian": numerical.jacobian,
+    "hessian": numerical.hessian,
+    "jvp": lambda f, x: numerical.jvp(f, x, x),
+    "hvp": lambda f, x: numerical.hvp(f, x, x),
+    "estimate_gradient": lambda f, x: numerical.estimate_gradient(f, x, n_samples=1, seed=0),
+}
+
+
+@pytest.mark.parametrize("verb", INFINITE)
+def test_where_f_is_infinite_the_answer_is_nan_without_a_warning(verb):
+    assert np.all(np.isnan(INFINITE[verb](lambda x: math.inf, np.ones(2))))
+
+
 RETURNS = {
     "an array": (lambda x: x, ValueError, r"`f` must return a scalar: got shape \(3,\)"),
     "one element": (lambda x: x[:1], ValueError, r"got shape \(1,\); reduce it"),
@@ -128,6 +155,7 @@ RETURNS = {
     "a complex number": (lambda x: 1j, TypeError, "got complex"),
     "a complex array": (lambda x: np.sum(x) * 1j, TypeError, "real numbers: got complex128"),
     "a truth value": (lambda x: np.all(x > 0), TypeError, "real numbers: got bool"),
+    "a truth value of Python": (lambda x: bool(x[0] > 0), TypeError, "got bool"),
     "a foreign array": (
         lambda x: array_api_strict.asarray(1.0),
         TypeError,
@@ -200,6 +228,7 @@ OPTIONS = {
     "vanishing step": ({"step": 1e-30}, r"`step` must move every element of `x`"),
     "no room": ({"bounds": (1.0, 1.0)}, r"wider `bounds`"),
     "out of bounds": ({"bounds": (2.0, 3.0)}, "`bounds` must hold `x`"),
+    "no number as a bound": ({"bounds": (math.nan, 3.0)}, "a bound is NaN"),
     "one bound": ({"bounds": 3.0}, r"`bounds` must be a pair \(lower, upper\): got 3.0"),
     "no chunk": ({"chunk_size": 0}, "`chunk_size` must be a positive integer or None: got 0"),
     "half a chunk": ({"chunk_size": 0.5}, "`chunk_size`"),
@@ -222,6 +251,30 @@ def test_a_step_may_be_a_scalar_of_numpy_s_for_a_tree_too():
     )
     np.testing.assert_array_equal(by_number["a"], by_scalar["a"])
     np.testing.assert_array_equal(by_number["b"], by_scalar["b"])
+
+
+def test_room_for_one_of_two_points_is_too_little():
+    eps = np.finfo(float).eps
+    with pytest.raises(ValueError, match=r"wider `bounds`"):
+        gradient(np.sum, np.asarray([1 + eps]), bounds=(1 + eps, 1 + 2 * eps))
+
+
+@pytest.mark.parametrize("what", [True, "a", 1e-3j, np.ones(2) > 0])
+def test_a_step_that_is_no_real_number_is_refused(what):
+    with pytest.raises(TypeError, match="`step` must hold real numbers"):
+        gradient(np.sum, np.ones(2), step=what)
+
+
+def test_a_bound_that_is_none_is_refused():
+    with pytest.raises(TypeError, match="`bounds` must hold real numbers: got None"):
+        gradient(np.sum, np.ones(2), bounds=(0.0, None))
+
+
+def test_a_chunk_size_of_numpy_is_a_number():
+    got = gradient(
+        lambda x: np.sum(x**2, axis=1), np.ones(3), vectorized=True, chunk_size=np.int64(2)
+    )
+    np.testing.assert_allclose(got, 2.0)
 
 
 def test_a_step_of_another_library_is_refused():
@@ -257,3 +310,65 @@ def test_arrays_stay_where_they_are_under_any_selection(backend):
     got = gradient(lambda x: array_api_strict.sum(x * x), x)
     assert got.device == x.device
     assert derivative(lambda x: x * x, x).device == x.device
+
+
+def of_one_buffer(f, shape):
+    """Return `f`, with every result written into the same array."""
+    buffer = np.zeros(shape)
+
+    def write(*x):
+        buffer[...] = f(*x)
+        return buffer
+
+    return write
+
+
+VERBS_OF_A_NUMBER = {
+    "gradient": numerical.gradient,
+    "value_and_gradient": lambda f, x: numerical.value_and_gradient(f, x)[1],
+    "gradient_and_error": lambda f, x: numerical.gradient_and_error(f, x).value,
+    "hvp": lambda f, x: numerical.hvp(f, x, x),
+    "hessian": lambda f, x: numerical.hessian(f, x) @ x,
+    "estimate_gradient": lambda f, x: numerical.estimate_gradient(
+        f, x, method="coordinate", n_samples=6, seed=0
+    ),
+    "check_gradient": lambda f, x: gl.check_gradient(f, 2 * x, x).verdict,
+}
+
+
+@pytest.mark.parametrize("verb", VERBS_OF_A_NUMBER)
+def test_a_function_may_write_each_number_into_the_same_array(verb):
+    call, x = VERBS_OF_A_NUMBER[verb], np.asarray([1.0, 2.0, 3.0])
+    got = call(of_one_buffer(lambda x: np.sum(x**2), ()), x)
+    assert np.all(got == call(lambda x: np.sum(x**2), x))
+
+
+VERBS_OF_AN_ARRAY = {
+    "jacobian": numerical.jacobian,
+    "jvp": lambda f, x: numerical.jvp(f, x, x),
+    "vjp": lambda f, x: numerical.vjp(f, x, x),
+    "derivative": numerical.derivative,
+    "derivative_and_error": lambda f, x: numerical.derivative_and_error(f, x).value,
+}
+
+
+@pytest.mark.parametrize("verb", VERBS_OF_AN_ARRAY)
+def test_a_function_may_write_each_array_into_the_same_one(verb):
+    call, x = VERBS_OF_AN_ARRAY[verb], np.asarray([1.0, 2.0, 3.0])
+    got = call(of_one_buffer(lambda x: x**2, 3), x)
+    np.testing.assert_array_equal(got, call(lambda x: x**2, x))
+
+
+@pytest.mark.parametrize("shape", [(), (3,)])
+def test_a_vectorized_function_may_write_into_the_same_array(shape):
+    verb = numerical.jacobian if shape else numerical.gradient
+    f = (lambda x: x**2) if shape else (lambda x: np.sum(x**2, axis=1))
+    rows = np.zeros((3, *shape))
+
+    def write(x):
+        rows[: x.shape[0]] = f(x)
+        return rows[: x.shape[0]]
+
+    x = np.asarray([1.0, 2.0, 3.0])
+    got, want = (verb(g, x, vectorized=True, chunk_size=3) for g in (write, f))
+    np.testing.assert_array_equal(got, want)

@@ -409,3 +409,29 @@ def test_a_gradient_refuses_what_is_no_scalar():
         gradient_and_error(lambda x: x, np.ones(3))
     with pytest.raises(ValueError, match="`chunk_size`"):
         gradient_and_error(np.sum, np.ones(3), chunk_size=0)
+
+
+CANCELLED = {
+    "log(1 + x)": (lambda x: np.log(1 + x), 1.0),
+    "exp(x) - 1": (lambda x: np.exp(x) - 1, 1.0),
+    "sqrt(1 + x) - 1": (lambda x: np.sqrt(1 + x) - 1, 0.5),
+    "100 + x - 100": (lambda x: (100 + x) - 100, 1.0),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("what", CANCELLED)
+def test_a_root_that_rounding_makes_flat_has_its_slope(what, dtype):
+    f, slope = CANCELLED[what]
+    x = np.asarray([0.0, 1e-30, 1e-12], dtype)
+    result = derivative_and_error(f, x)
+    assert np.all(np.abs(result.value - slope) <= result.error + x)
+    assert np.all(result.error < 200 * np.sqrt(np.finfo(dtype).eps))
+    assert np.all(result.status == Status.AMBIGUOUS)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("power", [4, 8, 12, 20])
+def test_a_power_that_underflows_beside_0_is_smooth(power, dtype):
+    result = derivative_and_error(lambda x: x**power, np.zeros(1, dtype))
+    assert (float(result.value[0]), int(result.status[0])) == (0.0, Status.OK)

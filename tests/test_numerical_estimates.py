@@ -105,12 +105,21 @@ def test_f_is_called_as_often_as_said_and_its_argument_stays():
         ({"method": "newton"}, "`method` must be one of spsa, gaussian, sphere, coordinate"),
         ({"n_samples": 0}, "`n_samples` must be a positive integer: got 0"),
         ({"step": -1.0}, "`step` must be a positive finite number: got -1.0"),
+        ({"step": 1e-30}, "`step` must move every element of `x`"),
         ({"seed": -1}, "`seed` must be a non-negative integer"),
     ],
 )
 def test_options_that_are_none_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         estimate_gradient(linear, G, **({"n_samples": 1, "seed": 0} | options))
+
+
+def test_numbers_of_numpy_are_numbers():
+    one, two = (
+        estimate_gradient(linear, G, n_samples=n, step=step, seed=0)
+        for n, step in ((3, 0.5), (np.int64(3), np.float32(0.5)))
+    )
+    np.testing.assert_array_equal(one, two)
 
 
 def test_an_array_is_no_scalar():

@@ -254,11 +254,20 @@ WRONG = {
         lambda x: numerical.vjp(np.sin, x, np.ones(3)),
         r"`u` must have the shape of f\(x\), \(2,\): got \(3,\)",
     ),
+    "tree of u": (lambda x: numerical.vjp(np.sin, x, {"a": x}), "`u` must be one array"),
     "shape of v": (
         lambda x: numerical.jvp(np.sin, x, np.ones(3)),
         r"`v` must have the shape \(2,\), as in `x`: got \(3,\)",
     ),
     "tree of v": (lambda x: numerical.jvp(np.sin, x, {"a": x}), "`v` must be built like `x`"),
+    "steps along a direction": (
+        lambda x: numerical.hvp(np.sum, x, x, step=np.asarray([1e-3, 1e-2])),
+        r"`step` along a direction must be one number: got shape \(2,\)",
+    ),
+    "a step too small": (
+        lambda x: numerical.jvp(np.sin, x, x, step=1e-30),
+        "`step` must move an element of `x` along `v`",
+    ),
     "no scalar": (lambda x: numerical.hessian(np.sin, x), "take numerical.jacobian"),
     "no scalar of hvp": (lambda x: numerical.hvp(np.sin, x, x), "take numerical.jacobian"),
     "not vectorized": (

@@ -144,6 +144,15 @@ def test_value_and_gradient_gives_the_value_unperturbed(xp, assert_close):
     assert_close(slope, [6.0, 8.0], rtol=1e-9 if is_double(xp) else 1e-3)
 
 
+def test_the_value_keeps_the_dtype_that_f_gives_it():
+    third = lambda x: np.sum(x.astype(np.float64)) / 3  # noqa: E731
+    for f in (third, lambda x: np.asarray(third(x))):
+        value, slope = value_and_gradient(f, np.ones(1, np.float32))
+        assert (value.dtype, slope.dtype) == (np.float64, np.float32)
+        assert float(value) == 1 / 3
+        np.testing.assert_allclose(slope, 1 / 3, rtol=1e-7)
+
+
 def test_a_function_in_float32_gets_the_step_of_float32():
     x = np.asarray([1.0, 2.0])
     got = gradient(lambda x: np.sum(x.astype(np.float32) ** 3), x)

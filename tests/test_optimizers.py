@@ -98,6 +98,12 @@ def test_parameters_must_be_real_floating_arrays(xp):
         SGD(0.1).init({"W": [1.0, 2.0]})
 
 
+@pytest.mark.parametrize("params", [1.0, None])
+def test_parameters_that_are_no_array_are_named(params):
+    with pytest.raises(TypeError, match="`params` must be real floating: got"):
+        SGD(0.1).init(params)
+
+
 def test_nothing_to_move_is_nothing_moved():
     assert SGD(0.1).step({}, {}, SGD(0.1).init({})) == ({}, {"step": 1})
 
@@ -111,6 +117,30 @@ def test_gradients_must_fit_the_parameters(xp):
         SGD(0.1).step(params, {"W": xp.zeros((3,))}, state)
     with pytest.raises(ValueError, match="trees must be built alike"):
         SGD(0.1).step(params, {"V": xp.zeros((2, 3))}, state)
+
+
+@pytest.mark.parametrize("grads", [np.ones(2) * 1j, np.ones(2) > 0], ids=["complex", "bool"])
+def test_gradients_that_are_not_real_are_refused(grads):
+    with pytest.raises(TypeError, match="`grads` must be real: got"):
+        SGD(0.1).step(np.ones(2), grads, {"step": 0})
+
+
+STATES = {
+    "nothing": (None, "`state` must be what `init` .* gave: got NoneType"),
+    "no state": ({}, r"`state` must be what `init` .* gave: got \[\]"),
+    "that of another rule": (SGD(0.1).init(np.ones(2)), r"gave: got \['step'\]"),
+    "that of other parameters": (
+        Adam().init(np.ones(1)),
+        r"`state` must have the shapes of `params`: got \(1,\) for \(2,\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", STATES)
+def test_a_state_is_refused_that_is(what):
+    state, message = STATES[what]
+    with pytest.raises(ValueError, match=message):
+        Adam().step(np.ones(2), np.ones(2), state)
 
 
 def test_gradients_of_another_library_are_named():
@@ -216,6 +246,14 @@ def test_gradients_are_clipped_by_their_norm_over_all_arrays():
     np.testing.assert_allclose(moved["b"], [[-0.8]])
     assert clip_norm(SGD(0.5), 1.0).lr_at(3) == 0.5
     assert clip_norm(SGD(0.5), 1.0).step({}, {}, {"step": 0}) == ({}, {"step": 1})
+
+
+def test_clipped_gradients_may_be_integers_or_without_axes():
+    optimizer = clip_norm(SGD(1.0), 1.0)
+    moved, _ = optimizer.step(np.zeros(2), np.asarray([3, 4]), {"step": 0})
+    np.testing.assert_allclose(moved, [-0.6, -0.8], rtol=1e-6)
+    moved, _ = optimizer.step([np.zeros(())] * 2, [np.asarray(3.0), np.asarray(4.0)], {"step": 0})
+    np.testing.assert_allclose(moved, [-0.6, -0.8], rtol=1e-6)
 
 
 BAD = [

@@ -176,7 +176,8 @@ def stack_scalars(scalars: Sequence[Any], like: Array) -> Array:
     scalars : sequence of 0-d arrays, NumPy scalars or Python numbers
         All of one kind. 0-d arrays stay on their device: nothing is waited for.
     like : array
-        Python numbers become its dtype; they and NumPy scalars go to its device.
+        Python numbers become its dtype; they and NumPy scalars go to its device. (Of another
+        library, NumPy's float64 is a Python float.)
 
     Returns
     -------
@@ -185,7 +186,7 @@ def stack_scalars(scalars: Sequence[Any], like: Array) -> Array:
     """
     first = scalars[0]
     if type(like) is np.ndarray and isinstance(first, int | float):
-        return np.asarray(scalars, dtype=like.dtype)
+        return np.asarray(scalars, dtype=None if type(first) is np.float64 else like.dtype)
     xp = namespace(like)
     if is_array(first):
         return xp.stack(list(scalars))

@@ -16,6 +16,7 @@ __all__ = [
     "free_cached_memory",
     "fresh",
     "ones_to_sum",
+    "owned",
     "read_only",
     "scatter_add",
     "snapshot",
@@ -66,6 +67,16 @@ def fresh(x: Array) -> Array:
     if flags is not None and flags.owndata and getattr(flags, "writeable", True):
         return x
     return namespace(x).asarray(x, copy=True)
+
+
+def owned(x: Any) -> Any:
+    """Return a copy of an array, anything else as it is: what a caller's function has returned.
+
+    Its next call may write into the same array.
+    """
+    if type(x) is np.ndarray:
+        return x.copy()
+    return namespace(x).asarray(x, copy=True) if is_array(x) else x
 
 
 def ones_to_sum(n: int, like: Array) -> Array:

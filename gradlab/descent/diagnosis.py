@@ -16,6 +16,7 @@ _FEW_STEPS = 10  # fewer steps than this are no evidence of a small lr
 _REACHES = (1.0, 2**-5, 2**-10)  # of eps**(1/3): at least one stays inside a narrow valley
 _SHRINKS = 0.5  # per quarter of the run; a gradient that shrinks less is not on its way to zero
 _VISIBLE = 1000  # roundings of f: a rise that is known to a tenth of a percent
+_NEAREST = 3  # pairs of trials so near that a rise which grows as they come nearer is noise
 _BENDS = (8, 1.5)  # powers of the distance: a line rises with the first, a jump with none
 
 
@@ -57,10 +58,11 @@ def judge_failed_search(run: Record, search: Search, start: Trial) -> Verdict:
     if not -math.inf < start.slope < 0:
         out_of_range = "the square of the gradient is out of the range of its dtype: scale f"
         return _judge_fall(run) or ("stalled", out_of_range)
-    rounding = run.rounding()
+    pairs = list(pairwise(sorted(search.refused, key=lambda trial: -trial.distance)))
+    grown = [near.loss - far.loss for far, near in pairs[-_NEAREST:]]  # by noise alone
+    rounding = max([run.rounding(), *filter(math.isfinite, grown)])
     floor = start.loss + _VISIBLE * rounding
-    trials = sorted(search.refused, key=lambda trial: -trial.distance)
-    seen = [pair for pair in pairwise(trials) if not pair[0].loss <= floor]
+    seen = [pair for pair in pairs if not pair[0].loss <= floor]
     if seen:
         far, near = seen[-1]
         rise, part = far.loss - start.loss, near.distance / far.distance

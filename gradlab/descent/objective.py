@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from gradlab import autodiff, numerical, tree
-from gradlab.backend import Array, asarray_like, is_array, namespace
+from gradlab.backend import Array, asarray_like, is_array, namespace, owned
 from gradlab.numerical.black_box import real_leaves, real_result, run_one_by_one
 from gradlab.numerical.differences import value_and_gradient_again
 
@@ -42,10 +42,10 @@ class Objective:
             raise ValueError(msg)
         self.f = f
         self.gradient = gradient
-        self.start = real_leaves(init_x, "init_x")
+        self.start = [owned(leaf) for leaf in real_leaves(init_x, "init_x")]  # results hand it out
         self.xp = namespace(*self.start)
         self.build = tree.flatten(init_x)[1]
-        self.names = [name for name, _ in tree.items(self.build(self.start))]
+        self.names = dict.fromkeys(name for name, _ in tree.items(self.build(self.start)))
         self.size = sum(math.prod(leaf.shape) for leaf in self.start)
         self.nfev = self.njev = 0
 
@@ -61,6 +61,8 @@ class Objective:
             differentiated = first if self.njev == 1 else again
             loss, given = differentiated(self._counted, self.build(x))
         grad = self.leaves_of(given, "`gradient`")
+        if callable(self.gradient):
+            grad = [owned(g) for g in grad]
         sizes = [xp.max(xp.abs(g)) for g in grad if math.prod(g.shape)]
         size = xp.max(xp.stack(sizes)) if sizes else xp.zeros_like(loss)
         return Point(x, real_result(xp, loss, x[0]), grad, size)
@@ -77,21 +79,25 @@ class Objective:
 
     def leaves_of(self, given: tree.Tree, giver: str) -> list[Array]:
         """Leaves of what must be built like x, in its dtypes."""
-        names = [name for name, _ in tree.items(given)]
-        if names != self.names:
-            msg = f"{giver} must return what is built like x: it gave {names}"
+        parts = dict(tree.items(given))  # by name: a dict may be in another order
+        if parts.keys() != self.names.keys():
+            msg = f"{giver} must return what is built like x: it gave {list(parts)}"
             raise ValueError(msg)
         leaves = []
-        for name, part, like in zip(names, tree.leaves(given), self.start, strict=True):
-            leaf = part
+        for name, like in zip(self.names, self.start, strict=True):
+            leaf = parts[name]
             if type(leaf) is not type(like):
                 leaf = leaf if is_array(leaf) else asarray_like(leaf, like)
                 namespace(like, leaf, names=("x", f"the result of {giver.strip('`')}"))
             if leaf.shape != like.shape:
                 msg = f"{giver} must return shape {like.shape} for `{name}`: got {leaf.shape}"
                 raise ValueError(msg)
-            same = leaf.dtype == like.dtype
-            leaves.append(leaf if same else self.xp.astype(leaf, like.dtype))
+            if leaf.dtype != like.dtype:
+                if not self.xp.isdtype(leaf.dtype, ("real floating", "integral")):
+                    msg = f"{giver} must return real numbers for `{name}`: got {leaf.dtype}"
+                    raise TypeError(msg)
+                leaf = self.xp.astype(leaf, like.dtype)
+            leaves.append(leaf)
         return leaves
 
     def eps(self, loss: Array) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from math import inf, isfinite
+from math import inf, isfinite, isnan
 from typing import Any, TypeAlias
 
 from gradlab.backend import Array, stack_scalars, to_numpy
@@ -142,9 +142,9 @@ class Record:
         return None
 
     def try_lr(self, factor: float) -> str:
-        """What to try, in a message; nothing where the method chooses its steps itself."""
+        """What to try, in a message; nothing where the method chooses its steps, or hides them."""
         lr = self._lr_of_last_step() if self.advises_lr else None
-        return "" if lr is None else f"; try lr={lr * factor:g}"
+        return f"; try lr={lr * factor:g}" if lr and not isnan(lr) else ""
 
     def _ask(self) -> Verdict | None:
         if self.callback is None:
@@ -196,4 +196,4 @@ def rises(losses: list[float]) -> bool:
 
 
 def _with(lr: float | None) -> str:
-    return "" if lr is None else f" with lr={lr:g}"
+    return "" if lr is None or isnan(lr) else f" with lr={lr:g}"

@@ -14,6 +14,7 @@ from gradlab.backend import (
     get_backend,
     is_array,
     namespace,
+    owned,
     rows_of,
     stack_scalars,
 )
@@ -52,8 +53,13 @@ def stack_results(results: list[Any], like: Array) -> Array:
 def _results(f: Callable[[Any], Any], build: Any, points: list[Array]) -> list[Any]:
     rows = [rows_of(chunk) for chunk in points]
     if len(rows) == 1 and build(rows[0][:1]) is rows[0][0]:  # of an array alone, it is the argument
-        return [f(row) for row in rows[0]]
-    return [f(build(row)) for row in zip(*rows, strict=True)]
+        at: Any = rows[0]
+    else:
+        at = [build(row) for row in zip(*rows, strict=True)]
+    first = f(at[0])
+    if not is_array(first):
+        return [first, *[f(x) for x in at[1:]]]
+    return [owned(first), *[owned(f(x)) for x in at[1:]]]
 
 
 def run_batch(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Array:
@@ -65,7 +71,7 @@ def run_batch(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Array
         msg = f"`f` with vectorized=True must return shape (k,) for k = {k} points: got {came}"
         raise ValueError(msg)
     namespace(points[0], result, names=("x", "the result of f"))
-    return result
+    return owned(result)
 
 
 def run_one_array(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Array:
@@ -91,7 +97,7 @@ def run_arrays(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Arra
         msg = f"`f` with vectorized=True must return shape (k, ...) for k = {k} points: got {came}"
         raise ValueError(msg)
     namespace(points[0], result, names=("x", "the result of f"))
-    return result
+    return owned(result)
 
 
 def check_number(result: Any, like: Array) -> None:
@@ -100,7 +106,9 @@ def check_number(result: Any, like: Array) -> None:
         return
     if is_array(result):
         namespace(like, result, names=("x", "the result of f"))
-    elif not (isinstance(result, int | float) or hasattr(result, "dtype")):
+    elif isinstance(result, bool) or not (
+        isinstance(result, int | float) or hasattr(result, "dtype")
+    ):
         hint = " (does it lack a return?)" if result is None else ""
         msg = f"`f` must return a real array or number: got {type(result).__name__}{hint}"
         raise TypeError(msg)
@@ -138,7 +146,7 @@ def real_leaves(x: tree.Tree, called: str = "x") -> list[Array]:
 @cache
 def _kind(_: type, dtype: Any) -> str:  # by type first: libraries dislike mixed comparison
     """Kind of a dtype of any library, by its name; NumPy's `isdtype` takes longer than a sum."""
-    name = str(dtype)
+    name = getattr(dtype, "name", str(dtype))  # NumPy's tells no kind where bytes are swapped
     if "float" in name:
         return "real floating"
     return "integral" if "int" in name else "other"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from numbers import Integral
 from typing import Any
 
 from gradlab import tree
@@ -19,6 +20,7 @@ from gradlab.backend import (
     chunk_bytes,
     is_array,
     namespace,
+    owned,
     stack_scalars,
 )
 from gradlab.numerical.black_box import (
@@ -85,7 +87,7 @@ def derivative(
     Raises
     ------
     TypeError
-        If `x` is not real, or `f` returns no real array of its library.
+        If `x`, `step` or `bounds` is not real, or `f` returns no real array of its library.
     ValueError
         If `f` returns another shape, `x` is out of bounds, or a step moves nothing.
 
@@ -107,7 +109,7 @@ def derivative(
     xp = namespace(x)
 
     def evaluate(point: Array) -> Array:
-        result = f(xp.asarray(point, copy=True))
+        result = owned(f(xp.asarray(point, copy=True)))
         check_number(result, x)
         if not is_array(result):
             result = stack_scalars([result], x)[0, ...]
@@ -167,7 +169,8 @@ def gradient(
     Raises
     ------
     TypeError
-        If `x` is not real or of two libraries, or `f` returns no real number of its library.
+        If `x`, `step` or `bounds` is not real or of two libraries, or `f` returns no real number of
+        its library.
     ValueError
         If `f` does not return a scalar, `x` is out of bounds, or a step moves nothing.
 
@@ -323,10 +326,10 @@ def chunk_rows(chunk_size: int | None, leaves: list[Array], *, vectorized: bool)
         bytes_each: int = 8 * sum(math.prod(leaf.shape) for leaf in leaves)
         budget = chunk_bytes(leaves[0]) if vectorized else _COPIED_BYTES
         return max(1, budget // max(1, bytes_each))
-    if isinstance(chunk_size, bool) or not isinstance(chunk_size, int) or chunk_size < 1:
+    if isinstance(chunk_size, bool) or not isinstance(chunk_size, Integral) or chunk_size < 1:
         msg = f"`chunk_size` must be a positive integer or None: got {chunk_size!r}"
         raise ValueError(msg)
-    return chunk_size
+    return int(chunk_size)
 
 
 def eps_of(xp: Namespace, dtype: Any) -> float:

@@ -8,12 +8,12 @@ host, fetched once a ladder. What a good step is, is not assumed: it is read off
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from gradlab.backend import Array, Namespace, namespace, nonfinite_expected, to_numpy
+from gradlab.backend import Array, Namespace, namespace, nonfinite_expected, owned, to_numpy
 from gradlab.numerical.black_box import real_result, stack_results
 
 __all__ = ["Ladder", "climb"]
@@ -75,6 +75,12 @@ class Ladder:
     def is_constant(self) -> bool:
         """Whether f is bit-identical along the whole line."""
         return bool(self.steps) and not (any(self.slopes) or any(self.bends) or self.spread)
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether f is bit-identical over the finest steps."""
+        fine = (*self.slopes[-_CONFIRMING:], *self.bends[-_CONFIRMING:])
+        return bool(self.steps) and not (any(fine) or self.spread)
 
     def remainder_order(self, slope: float) -> float:
         """Order in t of ``f(x + t v) - f(x) - t * slope``, 2 where the slope is right.
@@ -140,12 +146,13 @@ def climb(
     The last keeps a coarse level from speaking for what it is too coarse to see. The smallest
     error is believed. Round-off is eps of the coarsest precision in sight (of x, of f's dtype, of
     f's values) times f; plus the scatter of the finest levels; plus the difference of two calls at
-    x; plus, where the finest levels are flat between steps up and down, the height of these. Three
-    things widen the bar. Where f has different slopes to the right and to the left, at x or nearer
-    than noise lets steps be, half of what is between them, as what is inside is a subgradient:
-    what of the bends does not shrink with t is extrapolated as the slopes are. Where coarse steps
-    are just as sure of another slope, and what parts them may be round-off that looks smooth from
-    near by, as in ``(1 - cos(x)) / x**2``, or a part in single precision, their distance. Where
+    x; plus, where the finest levels are flat between steps up and down, the height of these, and
+    what all changes are multiples of. Three things widen the bar. Where f has different slopes to
+    the right and to the left, at x or nearer than noise lets steps be, half of what is between
+    them, as what is inside is a subgradient: what of the bends does not shrink with t is
+    extrapolated as the slopes are. Where coarse steps are just as sure of another slope, and what
+    parts them may be round-off that looks smooth from near by, as in ``(1 - cos(x)) / x**2``, or a
+    part in single precision, their distance. Where
     finer levels agree on another slope too well to be noise, twice the distance to that.
 
     References
@@ -160,7 +167,7 @@ def climb(
     lines = [(leaf, d, d != 0) for leaf, d in zip(x, v, strict=True)]
 
     def at(t: float) -> Any:
-        return f(build([xp.where(moves, leaf + t * d, leaf) for leaf, d, moves in lines]))
+        return owned(f(build([xp.where(moves, leaf + t * d, leaf) for leaf, d, moves in lines])))
 
     results = [at(0.0)]
     with nonfinite_expected():
@@ -206,6 +213,9 @@ def _judge(values: list[float], steps: list[float], ratio: int, eps: float) -> L
     tread = _tread(levels, centre)
     if tread > _SURE * eps * abs(centre):
         noise = [max(n, tread) for n in noise]
+    if not any(changes[-_CONFIRMING:]):
+        unit = _grain(value - centre for value in values)
+        noise = [max(n, unit) for n in noise]
     value, error, gap, kink = math.nan, math.inf, 0.0, 0.0
     if len(levels) > _FINE and scatter + spread <= max(changes) / _SIGNIFICANT:
         limits = _extrapolate(steps, slopes, noise, ratio)
@@ -219,6 +229,15 @@ def _judge(values: list[float], steps: list[float], ratio: int, eps: float) -> L
         error += abs(kink) / 2 + jump.error if kink else 0.0
     swing = 0.0 if kink or gap else _swing(steps, slopes, bends, noise)
     return Ladder(centre, spread, steps, slopes, bends, noise, kink, gap, value, error, swing)
+
+
+def _grain(changes: Iterable[float]) -> float:
+    """Largest power of two that all changes of f are multiples of: that which its terms round to.
+
+    Where large terms cancel, that may be far above the rounding of their sum. 0 of no change.
+    """
+    ratios = (abs(d).as_integer_ratio() for d in changes if d and math.isfinite(d))
+    return min(((n & -n) / below for n, below in ratios), default=0.0)
 
 
 def _scatter(steps: list[float], slopes: list[float]) -> float:

@@ -10,7 +10,15 @@ from enum import IntEnum
 from typing import Any
 
 from gradlab import tree
-from gradlab.backend import Array, Namespace, is_array, namespace, nonfinite_expected, stack_scalars
+from gradlab.backend import (
+    Array,
+    Namespace,
+    is_array,
+    namespace,
+    nonfinite_expected,
+    owned,
+    stack_scalars,
+)
 from gradlab.numerical.black_box import (
     check_number,
     real_leaves,
@@ -141,7 +149,7 @@ def derivative_and_error(f: Callable[[Array], Array], x: Array, /) -> Derivative
     xp = namespace(x)
 
     def evaluate(flat: Array) -> Array:
-        result = f(xp.reshape(flat, x.shape, copy=True))
+        result = owned(f(xp.reshape(flat, x.shape, copy=True)))
         check_number(result, x)
         if not is_array(result):
             result = stack_scalars([result], x)[0, ...]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
 from gradlab import tree
-from gradlab.backend import Array, Namespace
+from gradlab.backend import Array, Namespace, nonfinite_expected
 from gradlab.backend.random import Generator, as_generator
 from gradlab.numerical.family import BlackBox
 
@@ -70,7 +71,7 @@ def estimate_gradient(
     TypeError
         If `x` is not real, or `f` returns no real number of its library.
     ValueError
-        If `f` does not return a scalar, or an option is none of the above.
+        If `f` does not return a scalar, an option is none of the above, or `step` moves nothing.
 
     References
     ----------
@@ -91,9 +92,10 @@ def estimate_gradient(
     if method not in get_args(Estimator):
         msg = f"`method` must be one of {', '.join(get_args(Estimator))}: got {method!r}"
         raise ValueError(msg)
-    if isinstance(n_samples, bool) or not isinstance(n_samples, int) or n_samples < 1:
+    if isinstance(n_samples, bool) or not isinstance(n_samples, Integral) or n_samples < 1:
         msg = f"`n_samples` must be a positive integer: got {n_samples!r}"
         raise ValueError(msg)
+    n_samples = int(n_samples)
     rng = as_generator(seed)
     box = BlackBox(f, x, vectorized=vectorized, chunk_size=chunk_size)
     box.check_scalar()
@@ -104,11 +106,10 @@ def estimate_gradient(
         count = min(box.chunk_rows, n_samples - start)
         u = _directions(xp, rng, method, count, n, flat)
         above = box.at(flat + c * u)
-        if antithetic:
-            slope = (above - box.at(flat - c * u)) / (2 * c)
-        else:
-            slope = (above - box.value[0, 0]) / c
-        total = total + xp.sum(xp.astype(slope, flat.dtype)[:, None] * u, axis=0)
+        below = box.at(flat - c * u) if antithetic else box.value[0, 0]
+        with nonfinite_expected():  # f may be infinite on both sides
+            slope = (above - below) / (2 * c if antithetic else c)
+            total = total + xp.sum(xp.astype(slope, flat.dtype)[:, None] * u, axis=0)
     scale = n if method in ("sphere", "coordinate") else 1
     return box.build(box.split(total[None, :] * (scale / n_samples), rows=False))
 
@@ -120,11 +121,15 @@ def _step(box: BlackBox, flat: Array, step: Any, *, antithetic: bool) -> Any:
             return box.eps**power
         size = box.xp.max(box.xp.abs(flat))
         return box.eps**power * box.xp.maximum(size, box.xp.ones_like(size))
-    is_number = isinstance(step, int | float) and not isinstance(step, bool)
+    is_number = isinstance(step, Real) and not isinstance(step, bool)
     if not (is_number and 0 < step < math.inf):
         msg = f"`step` must be a positive finite number: got {step!r}"
         raise ValueError(msg)
-    return float(step)
+    step = float(step)
+    if any(bool(box.xp.any(leaf + step == leaf)) for leaf in box.leaves):
+        msg = "`step` must move every element of `x`: at one, x + step == x; give a larger step"
+        raise ValueError(msg)
+    return step
 
 
 def _directions(  # noqa: PLR0917  (of one formula)

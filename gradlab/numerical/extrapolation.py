@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass
 
 from gradlab.backend import Array, Namespace, namespace
-from gradlab.numerical.ladders import Choice, Kind, Ladder, finite_or, larger
+from gradlab.numerical.ladders import OWN_SCALE, Choice, Kind, Ladder, finite_or, larger
 
 __all__ = ["Survey", "best_of_survey", "best_of_zoom", "zoom_steps"]
 
@@ -120,8 +120,9 @@ def _tread(xp: Namespace, ladder: Ladder, rounding: Array, size: Array) -> Array
     """Noise of an f that is flat over the smallest rungs, and then steps up or down; else 0.
 
     So does f look whose argument is rounded on the way. Flat on a larger scale, or to one side
-    alone, it is so by itself.
+    alone, it is so by itself. Where x tells no scale, that is 1.
     """
+    size = xp.where(size < 2.0**OWN_SCALE, 1.0, size)
     equal = (ladder.above == ladder.value) & (ladder.below == ladder.value)
     flat = xp.cumulative_sum(xp.astype(~equal[::-1, :], xp.int64), axis=0)[::-1, :] == 0
     narrow = ladder.steps < _NARROW * size
@@ -130,7 +131,9 @@ def _tread(xp: Namespace, ladder: Ladder, rounding: Array, size: Array) -> Array
     height = xp.max(xp.where(first, ladder.changes[:-1, :], 0.0), axis=0)
     width = xp.max(xp.where(flat, ladder.steps, 0.0), axis=0)
     is_stair = xp.any(moves, axis=0) & (xp.sum(xp.astype(flat, xp.int64), axis=0) >= _LAST)
+    info = xp.finfo(height.dtype)
     is_stair = is_stair & (height > _BEYOND_ROUNDING * rounding[-1, :])
+    is_stair = is_stair & (height > float(info.smallest_normal) / float(info.eps))  # no underflow
     relative = width / xp.where(size > 0, size, 1.0) * ladder.size
     return xp.where(is_stair, larger(xp, relative, height), xp.zeros_like(relative))
 

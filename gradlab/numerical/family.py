@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gradlab import tree
-from gradlab.backend import Array, Namespace, is_array, namespace
+from gradlab.backend import Array, Namespace, is_array, namespace, nonfinite_expected
 from gradlab.numerical.black_box import (
     check_number,
     real_leaves,
@@ -205,6 +205,9 @@ def vjp(
     TypeError, ValueError
         As `gradient`; if `u` has another shape than ``f(x)``.
     """
+    if tree.is_tree(u):
+        msg = f"`u` must be one array, of the shape of f(x): got {type(u).__name__}"
+        raise TypeError(msg)
     (u,) = real_leaves(u, "u")
     xp = namespace(u)
 
@@ -405,18 +408,23 @@ def hessian(
     first, second = _weights(xp, points[0] - flat, points[1] - flat)
     alone = [_values_at(box, flat, [(point, None)]) for point in points]
     value = box.value[0, 0]
-    diagonal = second[0] * alone[0] + second[1] * alone[1] + second[2] * value
     lower = xp.zeros((n, n), dtype=flat.dtype, device=flat.device)
     for i in range(1, n):
-        row = first[2][i] * first[2][:i] * value
-        for p in (0, 1):
-            row = row + first[p][i] * first[2][:i] * alone[p][i]
-            row = row + first[2][i] * first[p][:i] * alone[p][:i]
-            for q in (0, 1):
-                both = _values_at(box, flat, [(points[q][:i], None), (points[p], i)])
-                row = row + first[p][i] * first[q][:i] * both
+        both = [
+            [_values_at(box, flat, [(points[q][:i], None), (points[p], i)]) for q in (0, 1)]
+            for p in (0, 1)
+        ]
+        with nonfinite_expected():  # f may be infinite on both sides
+            row = first[2][i] * first[2][:i] * value
+            for p in (0, 1):
+                row = row + first[p][i] * first[2][:i] * alone[p][i]
+                row = row + first[2][i] * first[p][:i] * alone[p][:i]
+                for q in (0, 1):
+                    row = row + first[p][i] * first[q][:i] * both[p][q]
         lower[i, :i] = row
-    matrix = lower + lower.mT + diagonal * xp.eye(n, dtype=flat.dtype, device=flat.device)
+    with nonfinite_expected():
+        diagonal = second[0] * alone[0] + second[1] * alone[1] + second[2] * value
+        matrix = lower + lower.mT + diagonal * xp.eye(n, dtype=flat.dtype, device=flat.device)
     return _blocks(box, matrix)
 
 
@@ -495,6 +503,9 @@ class _Line:
         method, step, bounds = options
         self.box, self.directions = box, directions
         (self.rule,) = step_rules(method, step, None, box.leaves[0], box.leaves[:1])
+        if shape := getattr(self.rule.step, "shape", ()):
+            msg = f"`step` along a direction must be one number: got shape {shape}"
+            raise ValueError(msg)
         self.limits: list[tuple[Any, Any]] = []  # of each leaf
         if bounds is not None:
             rules = step_rules("central", None, bounds, box.build(box.leaves), box.leaves)
@@ -515,11 +526,28 @@ class _Line:
         method = self.rule.method
         t = _reach(self.box, self.directions, self.rule.step, power)
         zero = 0 * t
-        if not self.limits:
+        if self.limits:
+            room = (-self._room(-1), self._room(1))
+            stencil = StepRule(method, t, room, "x").stencil(zero, self.box.eps)
+        else:
             points = {"central": (t, -t), "forward": (t,), "backward": (-t,)}[method]
-            return Stencil(zero, points)
-        room = (-self._room(-1), self._room(1))
-        return StepRule(method, t, room, "x").stencil(zero, self.box.eps)
+            stencil = Stencil(zero, points)
+        if self.limits or self.rule.step is not None:
+            self._check_moved(stencil)
+        return stencil
+
+    def _check_moved(self, stencil: Stencil) -> None:
+        xp = self.box.xp
+        if not any(bool(xp.any(v != 0)) for v in self.directions):
+            return
+        for t in stencil.points:
+            pairs = zip(self.at(t), self.box.leaves, strict=True)
+            if not any(bool(xp.any(point != x)) for point, x in pairs):
+                msg = (
+                    "`step` must move an element of `x` along `v`: x + step == x; give a larger "
+                    "step, or wider `bounds`"
+                )
+                raise ValueError(msg)
 
     def _room(self, sign: int) -> Array:
         """How far t can go to that side."""

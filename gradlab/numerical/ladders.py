@@ -12,13 +12,13 @@ from typing import Literal
 
 from gradlab.backend import Array, Namespace, namespace
 
-__all__ = ["Choice", "Kind", "Ladder", "finite_or", "larger", "sample", "survey_steps"]
+__all__ = ["OWN_SCALE", "Choice", "Kind", "Ladder", "finite_or", "larger", "sample", "survey_steps"]
 
 Kind = Literal["central", "forward", "backward"]
 
 _SURVEY = 24  # rungs
 _LARGEST = 3.0  # log2 of the first of them in units of max(|x|, 1)
-_OWN_SCALE = -16.0  # log2(|x|) below which half of the rungs are of the scale 1, half of that of x
+OWN_SCALE = -16.0  # log2(|x|) below which half of the rungs are of the scale 1, half of that of x
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def survey_steps(x: Array) -> Array:
     xp = namespace(x)
     digits = -math.log2(float(xp.finfo(x.dtype).eps)) - 4.0
     is_zero = xp.abs(x) < float(xp.finfo(x.dtype).smallest_normal)
-    exponent = xp.where(is_zero, _OWN_SCALE, xp.log2(xp.abs(xp.where(is_zero, 1.0, x))))
+    exponent = xp.where(is_zero, OWN_SCALE, xp.log2(xp.abs(xp.where(is_zero, 1.0, x))))
     top = xp.where(exponent > 0, exponent, 0.0) + _LARGEST
     bottom, near = exponent - digits, exponent + 2.0
     gap = xp.where(near + 4.0 > -digits, near + 4.0, -digits)
@@ -111,7 +111,7 @@ def survey_steps(x: Array) -> Array:
         even = top + (bottom - top) * (k / (_SURVEY - 1))
         of_one = top + (gap - top) * (k / (half - 1))
         own = near + (bottom - near) * ((k - half) / (half - 1))
-        rungs.append(xp.where(exponent < _OWN_SCALE, of_one if k < half else own, even))
+        rungs.append(xp.where(exponent < OWN_SCALE, of_one if k < half else own, even))
     return 2.0 ** xp.stack(rungs)
 
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import combinations
 from numbers import Real
 from typing import Any, Literal, get_args
 
 from gradlab import tree
-from gradlab.backend import Array, asarray_like, is_array, namespace
+from gradlab.backend import Array, asarray_like, is_array, namespace, nonfinite_expected
 
 __all__ = ["Method", "Stencil", "StepRule", "clamp", "step_rules"]
 
@@ -40,6 +41,10 @@ class Stencil:
 
     def slope(self, values: tuple[Array, ...], value: Array | None) -> Array:
         """Derivative from f at `points`, and at `x` itself where `needs_value`."""
+        with nonfinite_expected():  # f may be infinite on both sides
+            return self._slope(values, value)
+
+    def _slope(self, values: tuple[Array, ...], value: Array | None) -> Array:
         if len(values) == 1:
             (fa,) = values
             (a,) = self.points
@@ -92,8 +97,11 @@ class StepRule:
         """Bounds of each element; ValueError if `x` does not lie within them."""
         xp = namespace(x)
         lower, upper = (xp.zeros_like(x) + bound for bound in self.bounds or ())
-        if bool(xp.any((x < lower) | (x > upper))):
-            msg = f"`bounds` must hold `{self.name}`: an element lies outside, or lower > upper"
+        if not bool(xp.all((lower <= x) & (x <= upper) | xp.isnan(x))):
+            msg = (
+                f"`bounds` must hold `{self.name}`: an element lies outside, lower > upper, or a "
+                "bound is NaN (take math.inf for none)"
+            )
             raise ValueError(msg)
         return lower, upper
 
@@ -119,13 +127,13 @@ class StepRule:
 
     def _check_moved(self, stencil: Stencil) -> None:
         xp = namespace(stencil.x)
-        for point in stencil.points:
-            if bool(xp.any(point == stencil.x)):
-                msg = (
-                    f"`step` must move every element of `{self.name}`: at one, x + step == x; "
-                    "give a larger step, or wider `bounds`"
-                )
-                raise ValueError(msg)
+        pairs = combinations((stencil.x, *stencil.points), 2)
+        if bool(xp.any(xp.stack([one == other for one, other in pairs]))):
+            msg = (
+                f"`step` must move every element of `{self.name}`: at one, x + step == x; "
+                "give a larger step, or wider `bounds`"
+            )
+            raise ValueError(msg)
 
 
 def step_rules(
@@ -162,6 +170,10 @@ def _deal(option: Any, called: str, names: list[str], leaves: list[Array]) -> li
         xp, part = namespace(leaf), parts[name]
         array = part if is_array(part) else asarray_like(part, leaf)
         namespace(leaf, array, names=("x", called))
+        if not xp.isdtype(array.dtype, ("real floating", "integral")):
+            came = array.dtype if is_array(part) else repr(part)
+            msg = f"`{called}` must hold real numbers: got {came}"
+            raise TypeError(msg)
         if array.shape not in (leaf.shape, ()):
             msg = f"`{called}` must have the shape of `{name}`, {leaf.shape}: got {array.shape}"
             raise ValueError(msg)
