@@ -14,7 +14,7 @@ from os import PathLike
 from typing import Any, Self
 
 from gradlab.autodiff import value_and_grad
-from gradlab.autodiff.array import is_traced
+from gradlab.autodiff.array import Array as Traced
 from gradlab.backend import Array, asarray, is_array, namespace, use_backend
 from gradlab.backend.random import Generator, as_generator
 from gradlab.nn.checks import positive_int, real_targets, require_samples, samples, targets
@@ -579,12 +579,14 @@ def _output_size(params: Tree, names: tuple[str, ...], features: int, layer: str
 
 def _plain_namespace(x: Array, others: Iterable[Array]) -> Any:
     """Namespace of arrays that are not traced, of one type and dtype; None of any others."""
-    kind, dtype = type(x), x.dtype
+    kind = type(x)
+    if kind is Traced:
+        return None
+    dtype = x.dtype
     for other in others:
         if type(other) is not kind or other.dtype is not dtype:
             return None
-    xp = namespace(x)
-    return None if is_traced(xp) else xp
+    return namespace(x)
 
 
 def _std(init: Any, inputs: int, outputs: int, called: str = "init") -> float:
