@@ -17,6 +17,7 @@ from gradlab.backend import (
     fresh,
     is_array,
     random,
+    row_maxima,
     scatter_add,
     snapshot,
     stack_scalars,
@@ -209,3 +210,18 @@ def test_the_timer_waits_at_both_ends(monkeypatch, backend):
     assert len(waits) == 2
     assert 0.03 <= timer.seconds < 5
     gl.synchronize()
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 1), (100, 10), (2, 32), (2, 33), (3, 2, 4)])
+def test_the_largest_of_each_row_is_the_maximum(xp, shape):
+    values = np.random.default_rng(0).standard_normal(shape).round(1)
+    values.flat[0] = -np.inf
+    values[..., -1] = np.where(values[..., -1] > 1, np.nan, values[..., -1])
+    x = xp.asarray(values.tolist())
+    got = row_maxima(x)
+    expected = np.max(gl.to_numpy(x), axis=-1, keepdims=True)
+    assert (got.dtype, got.device) == (x.dtype, x.device)
+    np.testing.assert_array_equal(gl.to_numpy(got), expected)
+    if len(shape) == 2:
+        turned = xp.asarray(values.T.tolist()).mT  # columns in one piece
+        np.testing.assert_array_equal(gl.to_numpy(row_maxima(turned)), expected)

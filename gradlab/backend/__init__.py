@@ -27,12 +27,12 @@ from gradlab.backend.memory import (
     chunk_bytes,
     free_cached_memory,
     fresh,
-    ones_to_sum,
     owned,
     read_only,
     scatter_add,
     snapshot,
 )
+from gradlab.backend.reductions import ones_to_sum, row_maxima
 from gradlab.backend.selection import Backend, get_backend, set_backend, use_backend
 from gradlab.backend.special import special_function
 from gradlab.backend.timing import Timer
@@ -63,6 +63,7 @@ __all__ = [
     "owned",
     "random",
     "read_only",
+    "row_maxima",
     "rows_of",
     "scatter_add",
     "set_backend",

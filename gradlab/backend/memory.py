@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ __all__ = [
     "chunk_bytes",
     "free_cached_memory",
     "fresh",
-    "ones_to_sum",
     "owned",
     "read_only",
     "scatter_add",
@@ -77,23 +75,6 @@ def owned(x: Any) -> Any:
     if type(x) is np.ndarray:
         return x.copy()
     return namespace(x).asarray(x, copy=True) if is_array(x) else x
-
-
-def ones_to_sum(n: int, like: Array) -> Array:
-    """Return n ones of the dtype and on the device of `like`, for sums as products with them.
-
-    A product takes NumPy a third of the time of its sum. Not to be written to.
-    """
-    if type(like) is np.ndarray or isinstance(like, np.generic):
-        return _numpy_ones(n, like.dtype)
-    return namespace(like).ones((n,), dtype=like.dtype, device=like.device)
-
-
-@lru_cache(maxsize=64)
-def _numpy_ones(n: int, dtype: Any) -> Array:
-    ones = np.ones(n, dtype=dtype)
-    ones.flags.writeable = False
-    return ones
 
 
 def read_only(x: Array) -> Array:

@@ -18,6 +18,7 @@ from gradlab.backend import (
     namespace,
     ones_to_sum,
     overflow_expected,
+    row_maxima,
 )
 from gradlab.nn.checks import targets
 
@@ -79,7 +80,7 @@ def _rows_of(a: Array) -> int:
 
 def cross_entropy_of(xp: Namespace, a: Array, b: Array) -> tuple[Array, tuple[Array, ...]]:
     """Loss, and for its cotangents: logits less their largest, exponentials, sums of both rows."""
-    z = a - xp.max(a, axis=-1, keepdims=True)
+    z = a - row_maxima(a)
     e, ones = xp.exp(z), ones_to_sum(z.shape[-1], z)
     total, weight = e @ ones, b @ ones
     terms = weight * xp.log(total) - xp.vecdot(b, z)
@@ -266,7 +267,7 @@ def softmax(x: Array, /) -> Array:
     """
     x = _floating(x, "x")
     xp = namespace(x)
-    e = xp.exp(x - xp.max(x, axis=-1, keepdims=True))
+    e = xp.exp(x - row_maxima(x))
     return e / xp.sum(e, axis=-1, keepdims=True)
 
 

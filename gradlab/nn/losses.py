@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gradlab.backend import Array, Namespace, namespace, nonfinite_expected
+from gradlab.backend import Array, Namespace, namespace, nonfinite_expected, row_maxima
 from gradlab.nn import functions
 
 __all__ = ["LOSSES", "CrossEntropy", "MeanSquaredError"]
@@ -35,7 +35,7 @@ class CrossEntropy:
     @staticmethod
     def state(xp: Namespace, z: Array, rows: Array) -> tuple[Array, ...]:
         """What `change` needs of scores and targets, all of shape (outputs, n)."""
-        log_p = z - xp.max(z, axis=-1, keepdims=True)
+        log_p = z - row_maxima(z)
         log_p = log_p - xp.log(xp.sum(xp.exp(log_p), axis=-1, keepdims=True))
         return log_p.mT, xp.exp(log_p).mT, rows.mT
 
