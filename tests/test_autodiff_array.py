@@ -255,6 +255,19 @@ def test_rules_are_checked_when_they_are_made():
         autodiff.primitive("odd", "linear", lambda g: g, forward=lambda xp, a, b: a + b)
 
 
+@pytest.mark.parametrize("name", ["sum", "mean", "setitem"])
+def test_a_step_of_ones_own_is_not_taken_for_the_librarys_of_the_same_name(name):
+    weighted = autodiff.primitive(
+        name,
+        "linear",
+        lambda xp, g: g * xp.arange(1.0, g.shape[0] + 1),
+        forward=lambda xp, a: a * xp.arange(1.0, a.shape[0] + 1),
+    )
+    x = np.ones(3)
+    np.testing.assert_array_equal(gradient(lambda x: ns(x).sum(weighted(x)), x), [1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(autodiff.jvp(weighted, x, x), [1.0, 2.0, 3.0])
+
+
 def test_a_linear_step_of_two_arrays_is_pushed_where_one_of_them_is_a_constant():
     join = autodiff.primitive(
         "join",
