@@ -581,7 +581,8 @@ def _plain_namespace(x: Array, others: Iterable[Array]) -> Any:
     """Namespace of arrays that are not traced, of one type and dtype; None of any others."""
     kind, dtype = type(x), x.dtype
     for other in others:
-        if type(other) is not kind or other.dtype is not dtype:
+        is_alike = other.dtype is dtype or other.dtype == dtype  # the quick one first
+        if type(other) is not kind or not is_alike:
             return None
     xp = namespace(x)
     return None if is_traced(xp) else xp
