@@ -11,6 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import chain
 from numbers import Real
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -153,15 +154,14 @@ class _Rule(ABC):
             raise ValueError(msg)
         (ps, gs, *memory), build = tree.aligned(params, grads, *[state[name] for name in names])
         xp = namespace(*ps, *gs, names=("params",) * len(ps) + ("grads",) * len(gs))
-        for called, column in (("grads", gs), *(("state", column) for column in memory)):
-            for p, g in zip(ps, column, strict=True):
-                if p.shape != g.shape:
-                    msg = (
-                        f"`{called}` must have the shapes of `params`: got {tuple(g.shape)} for "
-                        f"{tuple(p.shape)}"
-                    )
-                    raise ValueError(msg)
+        _check_shapes("grads", gs, ps)
+        for column in memory:
+            _check_shapes("state", column, ps)
         gs = [g if g.dtype == p.dtype else _cast(xp, g, p) for p, g in zip(ps, gs, strict=True)]
+        if len(set(map(type, chain(ps, gs, *memory)))) > 1:
+            # Some are traced: what a rule writes to must be able to take them in
+            xp = namespace(*ps, *gs, *chain(*memory))
+            ps, gs, *memory = ([xp.asarray(x) for x in column] for column in (ps, gs, *memory))
         moved = self._all_moved(ps, gs, memory, state["step"])
         # NumPy's operators turn 0-d arrays into scalars
         moved = [new if new[0].shape else tuple(map(xp.asarray, new)) for new in moved]
@@ -544,6 +544,16 @@ def _scaled(xp: Namespace, g: Array, factor: Array) -> Array:
     if new.dtype != g.dtype and xp.isdtype(g.dtype, "real floating"):
         new = xp.astype(new, g.dtype)
     return new if g.shape else xp.asarray(new)  # NumPy's operators turn 0-d arrays into scalars
+
+
+def _check_shapes(called: str, column: list[Array], params: list[Array]) -> None:
+    for p, x in zip(params, column, strict=True):
+        if p.shape != x.shape:
+            msg = (
+                f"`{called}` must have the shapes of `params`: got {tuple(x.shape)} for "
+                f"{tuple(p.shape)}"
+            )
+            raise ValueError(msg)
 
 
 def _cast(xp: Namespace, g: Array, p: Array) -> Array:
