@@ -16,7 +16,7 @@ from numbers import Real
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from gradlab import tree
-from gradlab.backend import Array, Namespace, namespace
+from gradlab.backend import Array, Namespace, kind_of, namespace
 
 __all__ = [
     "SGD",
@@ -113,9 +113,9 @@ class _Rule(ABC):
         leaves = dict(tree.items(params, "params"))
         xp = namespace(*leaves.values(), names=tuple(leaves))
         for name, leaf in leaves.items():
-            kind = getattr(leaf, "dtype", None)
-            if kind is None or not xp.isdtype(kind, "real floating"):
-                msg = f"`{name}` must be real floating: got {kind or type(leaf).__name__}"
+            dtype = getattr(leaf, "dtype", None)
+            if dtype is None or kind_of(dtype) != "real floating":
+                msg = f"`{name}` must be real floating: got {dtype or type(leaf).__name__}"
                 raise TypeError(msg)
         return {"step": 0} | {name: tree.map(xp.zeros_like, params) for name in self._memory()}
 
@@ -541,7 +541,7 @@ def clip_norm(optimizer: Optimizer, max_norm: float) -> Optimizer:
 def _scaled(xp: Namespace, g: Array, factor: Array) -> Array:
     """`g` times a number, in its dtype; of integers, in that of the number."""
     new = g * factor
-    if new.dtype != g.dtype and xp.isdtype(g.dtype, "real floating"):
+    if new.dtype != g.dtype and kind_of(g.dtype) == "real floating":
         new = xp.astype(new, g.dtype)
     return new if g.shape else xp.asarray(new)  # NumPy's operators turn 0-d arrays into scalars
 
@@ -557,7 +557,7 @@ def _check_shapes(called: str, column: list[Array], params: list[Array]) -> None
 
 
 def _cast(xp: Namespace, g: Array, p: Array) -> Array:
-    if not xp.isdtype(g.dtype, ("real floating", "integral")):
+    if kind_of(g.dtype) not in ("real floating", "integral"):
         msg = f"`grads` must be real: got {g.dtype}"
         raise TypeError(msg)
     return xp.astype(g, p.dtype)

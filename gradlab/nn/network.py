@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from gradlab.autodiff import value_and_grad
 from gradlab.autodiff.array import is_traced
-from gradlab.backend import Array, asarray, is_array, namespace, use_backend
+from gradlab.backend import Array, asarray, is_array, kind_of, namespace, use_backend
 from gradlab.backend.random import Generator, as_generator
 from gradlab.nn.checks import positive_int, real_targets, require_samples, samples, targets
 from gradlab.nn.compiled import compile_network
@@ -449,9 +449,9 @@ class Network:
         ):
             _require_all(params, names, f"{number}, {layer!r}")
         called = tuple(f"network.params[{key!r}]" for key in params)
-        xp = namespace(*params.values(), names=called)
+        namespace(*params.values(), names=called)
         dtypes = {name: params[name].dtype for names in self.names_of_layers for name in names}
-        if not all(xp.isdtype(dtype, "real floating") for dtype in set(dtypes.values())):
+        if any(kind_of(dtype) != "real floating" for dtype in dtypes.values()):
             found = ", ".join(f"{name!r}: {dtype}" for name, dtype in dtypes.items())
             msg = f"`network.params` must be real floating: got {found}; cast with xp.astype"
             raise TypeError(msg)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 from gradlab import tree
@@ -13,6 +12,7 @@ from gradlab.backend import (
     ensure_array,
     get_backend,
     is_array,
+    kind_of,
     namespace,
     owned,
     rows_of,
@@ -116,7 +116,7 @@ def check_number(result: Any, like: Array) -> None:
 
 def real_result(xp: Namespace, result: Array, like: Array) -> Array:
     """Return `result` if it is real floating, integers in the dtype of `like`."""
-    kind = _kind(result.dtype.__class__, result.dtype)
+    kind = kind_of(result.dtype)
     if kind == "real floating":
         return result
     if kind == "integral":
@@ -134,19 +134,10 @@ def real_leaves(x: tree.Tree, called: str = "x") -> list[Array]:
     leaves = [ensure_array(leaf) for leaf in tree.leaves(x)]
     xp = namespace(*leaves, names=names)
     for i, (name, leaf) in enumerate(zip(names, leaves, strict=True)):
-        kind = _kind(leaf.dtype.__class__, leaf.dtype)
+        kind = kind_of(leaf.dtype)
         if kind == "integral":
             leaves[i] = xp.astype(leaf, getattr(xp, get_backend().dtype))
         elif kind != "real floating":
             msg = f"`{name}` must be real: got {leaf.dtype}; differentiate in real parameters"
             raise TypeError(msg)
     return leaves
-
-
-@cache
-def _kind(_: type, dtype: Any) -> str:  # by type first: libraries dislike mixed comparison
-    """Kind of a dtype of any library, by its name; NumPy's `isdtype` takes longer than a sum."""
-    name = getattr(dtype, "name", str(dtype))  # NumPy's tells no kind where bytes are swapped
-    if "float" in name:
-        return "real floating"
-    return "integral" if "int" in name else "other"
