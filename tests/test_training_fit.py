@@ -495,7 +495,7 @@ def test_parameters_that_cannot_learn_are_refused_before_any_work(monkeypatch):
     monkeypatch.setitem(loop.GRADIENTS, "autodiff", None)
     network = make()
     network.params["b1"] = np.zeros(2, dtype=int)
-    with pytest.raises(TypeError, match=r"`network.params` must be real floating: .*'b1': int64"):
+    with pytest.raises(TypeError, match=r"`network.params\['b1'\]` must be real floating"):
         fit(network, *data(), epochs=1)
 
 
