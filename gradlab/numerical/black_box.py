@@ -38,8 +38,7 @@ def run_one_by_one(f: Callable[[Any], Any], build: Any, points: list[Array]) -> 
 
 def stack_results(results: list[Any], like: Array) -> Array:
     """Shape (k,), of what k calls of a scalar function of arrays such as `like` returned."""
-    for kind in set(map(type, results)):
-        check_number(next(result for result in results if type(result) is kind), like)
+    _check_numbers(results, like)
     column = stack_scalars(results, like)
     if column.ndim != 1:
         msg = (
@@ -78,9 +77,8 @@ def run_one_array(f: Callable[[Any], Any], build: Any, points: list[Array]) -> A
     """Arrays that `f` gives at k points, stacked: shape (k, ...)."""
     like = points[0]
     results = _results(f, build, points)
-    for k, result in enumerate(results):
-        check_number(result, like)
-        results[k] = result if is_array(result) else stack_scalars([result], like)[0, ...]
+    _check_numbers(results, like)
+    results = [x if is_array(x) else stack_scalars([x], like)[0, ...] for x in results]
     shapes = sorted({tuple(result.shape) for result in results})
     if len(shapes) > 1:
         msg = f"`f` must return arrays of one shape: got {shapes[0]} and {shapes[1]}"
@@ -98,6 +96,12 @@ def run_arrays(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Arra
         raise ValueError(msg)
     namespace(points[0], result, names=("x", "the result of f"))
     return owned(result)
+
+
+def _check_numbers(results: list[Any], like: Array) -> None:
+    """Check one of each type."""
+    for kind in set(map(type, results)):
+        check_number(next(result for result in results if type(result) is kind), like)
 
 
 def check_number(result: Any, like: Array) -> None:

@@ -87,7 +87,7 @@ class StepRule:
         if self.step is None:
             c = eps ** (1 / 3 if self.method == "central" else 1 / 2)
             size = xp.abs(x)
-            h = xp.where(size > 1, size, xp.ones_like(size)) * c
+            h = xp.where(size > 1, size, 1.0) * c
         else:
             h = xp.zeros_like(x) + self.step
         if self.bounds is not None:
