@@ -148,11 +148,13 @@ class _Rule(ABC):
             If `grads` is of another library, or not real.
         """
         names = self._memory()
-        if not isinstance(state, dict) or not state.keys() >= {"step", *names}:
+        try:
+            count, *memory = [state[name] for name in ("step", *names)]
+        except (KeyError, TypeError) as error:
             came = list(state) if isinstance(state, dict) else type(state).__name__
             msg = f"`state` must be what `init` of this rule, or the step before, gave: got {came}"
-            raise ValueError(msg)
-        (ps, gs, *memory), build = tree.aligned(params, grads, *[state[name] for name in names])
+            raise ValueError(msg) from error
+        (ps, gs, *memory), build = tree.aligned(params, grads, *memory)
         xp = namespace(*ps, *gs, names=("params",) * len(ps) + ("grads",) * len(gs))
         _check_shapes("grads", gs, ps)
         for column in memory:
@@ -162,11 +164,11 @@ class _Rule(ABC):
             # Some are traced: what a rule writes to must be able to take them in
             xp = namespace(*ps, *gs, *chain(*memory))
             ps, gs, *memory = ([xp.asarray(x) for x in column] for column in (ps, gs, *memory))
-        moved = self._all_moved(ps, gs, memory, state["step"])
+        moved = self._all_moved(ps, gs, memory, count)
         # NumPy's operators turn 0-d arrays into scalars
         moved = [new if new[0].shape else tuple(map(xp.asarray, new)) for new in moved]
         after = {name: build([new[k] for new in moved]) for k, name in enumerate(names, 1)}
-        return build([new[0] for new in moved]), {"step": state["step"] + 1} | after
+        return build([new[0] for new in moved]), {"step": count + 1} | after
 
     def advance(
         self, params: dict[str, Array], grads: dict[str, Array], state: dict[str, Any]
