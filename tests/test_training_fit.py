@@ -375,6 +375,22 @@ def test_gradients_that_a_network_keeps_are_not_written_to(made):
             np.testing.assert_array_equal(grads[name], copy)
 
 
+def test_gradients_that_a_wrapper_keeps_are_not_written_to():
+    kept, network = [], make()
+    inner = network.loss_and_gradient_at
+
+    def keeping(*given):
+        loss, grads = inner(*given)
+        kept.append((grads["b1"], grads["b1"].copy()))
+        return loss, grads
+
+    network.loss_and_gradient_at = keeping
+    fit(network, *data(), steps=4, optimizer=SGD(0.5))
+    assert len(kept) == 4
+    for grad, copy in kept:
+        np.testing.assert_array_equal(grad, copy)
+
+
 @pytest.mark.parametrize(
     ("reduce", "got"),
     [(lambda grads: None, "got NoneType"), (lambda grads: {"v": 1}, r"got \['v'\]")],

@@ -131,7 +131,8 @@ class Run:
         self.move = optimizer.step
         is_of_one_dtype = len({leaf.dtype for leaf in network.params.values()}) == 1
         # `advance` writes to gradients: to those that gradlab itself has made for this step alone
-        is_own = all(getattr(type(network), name, None) is getattr(Network, name) for name in _OWN)
+        made_by = [getattr(getattr(network, name, None), "__func__", None) for name in _OWN]
+        is_own = made_by == [getattr(Network, name) for name in _OWN]
         can_advance = reduce is None and is_of_one_dtype and is_own
         self.move_again = advance_of(optimizer) if can_advance else optimizer.step
         self.good = Mark(dict(network.params), state, batches.rng.state, 0, 0, 0, None)
