@@ -208,6 +208,8 @@ def test_conventions_and_tails():
     np.testing.assert_array_equal(
         autodiff.gradient(lambda x: x.__array_namespace__().sum(nn.relu(x)), x), [0.0, 0.0, 1.0]
     )
+    curvature = autodiff.hessian(lambda x: x.__array_namespace__().sum(x * nn.relu(x)), x)
+    np.testing.assert_array_equal(curvature, np.diag([0.0, 0.0, 2.0]))
     slope = autodiff.gradient(lambda x: x.__array_namespace__().sum(nn.sigmoid(x)), x * 0)
     np.testing.assert_array_equal(slope, [0.25, 0.25, 0.25])
     slope = autodiff.gradient(lambda z: nn.softmax_cross_entropy(z, 1), np.asarray([1000.0, 0.0]))
