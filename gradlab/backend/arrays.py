@@ -22,6 +22,7 @@ __all__ = [
     "nonfinite_expected",
     "overflow_expected",
     "rows_of",
+    "stack_arrays",
     "stack_scalars",
     "synchronize",
     "to_numpy",
@@ -187,6 +188,13 @@ def rows_of(x: Array) -> Sequence[Array]:
     return list(x) if type(x) is np.ndarray else namespace(x).unstack(x)
 
 
+def stack_arrays(arrays: Sequence[Array]) -> Array:
+    """Arrays of one shape, along a new first axis."""
+    if set(map(type, arrays)) == {np.ndarray}:
+        return np.asarray(arrays)  # in a tenth of the time of NumPy's stack
+    return namespace(*arrays).stack(list(arrays))
+
+
 def stack_scalars(scalars: Sequence[Any], like: Array) -> Array:
     """One-dimensional array of what calls of a scalar function returned.
 
@@ -206,9 +214,8 @@ def stack_scalars(scalars: Sequence[Any], like: Array) -> Array:
     first = scalars[0]
     if type(like) is np.ndarray and isinstance(first, int | float):
         return np.asarray(scalars, dtype=None if type(first) is np.float64 else like.dtype)
-    xp = namespace(like)
     if is_array(first):
-        return xp.stack(list(scalars))
+        return stack_arrays(scalars)
     if isinstance(first, int | float):  # np.float64 is a float: it may be here by accident
         name = str(like.dtype).rpartition(".")[2]  # of array-api-strict, torch: a name with dots
         return asarray_like(np.asarray(scalars, dtype=name), like)

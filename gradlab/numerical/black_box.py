@@ -16,6 +16,7 @@ from gradlab.backend import (
     namespace,
     owned,
     rows_of,
+    stack_arrays,
     stack_scalars,
 )
 
@@ -83,7 +84,7 @@ def run_one_array(f: Callable[[Any], Any], build: Any, points: list[Array]) -> A
     if len(shapes) > 1:
         msg = f"`f` must return arrays of one shape: got {shapes[0]} and {shapes[1]}"
         raise ValueError(msg)
-    return namespace(*results).stack(results)
+    return stack_arrays(results)
 
 
 def run_arrays(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Array:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from gradlab.backend import Array, namespace, to_numpy
+from gradlab.backend import Array, namespace, stack_arrays, to_numpy
 from gradlab.backend.random import Generator
 from gradlab.nn import Network
 from gradlab.optimizers import Optimizer, advance_of, lr_of
@@ -290,7 +290,7 @@ class Run:
     def _fetch_losses(self, others: list[Array]) -> list[float]:
         """Record the losses of the steps; return other numbers, got in the same wait."""
         at, wanted = self.at, [*self.losses[: self.at.waiting], *others]
-        numbers: list[float] = to_numpy(self.xp.stack(wanted)).tolist()
+        numbers: list[float] = to_numpy(stack_arrays(wanted)).tolist()
         self.history.train_loss_list += numbers[: at.waiting]
         self.at = at._replace(steps=at.steps + at.waiting, waiting=0)
         return numbers[at.waiting :]
