@@ -323,8 +323,10 @@ def test_norms_of_what_is_far_apart_or_infinite_are_those_of_the_library(order):
             value, slope = autodiff.value_and_gradient(
                 lambda x: np.linalg.norm(x, order), np.asarray(x)
             )
-        if order < 0 or x[1] == np.inf:
-            assert float(value) == pytest.approx(np.linalg.norm(x, order))
+            expected = np.linalg.norm(x, order)
+        if order > 0 and x[0] == 1e200:  # where NumPy's overflows
+            expected = 1e200
+        assert float(value) == pytest.approx(expected)
         if order < 0:
             assert np.all(np.isnan(slope) | np.isclose(slope, truth))
 
