@@ -11,11 +11,12 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import chain
 from numbers import Real
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from gradlab import tree
-from gradlab.backend import Array, Namespace, namespace
+from gradlab.backend import Array, Namespace, kind_of, namespace
 
 __all__ = [
     "SGD",
@@ -112,9 +113,9 @@ class _Rule(ABC):
         leaves = dict(tree.items(params, "params"))
         xp = namespace(*leaves.values(), names=tuple(leaves))
         for name, leaf in leaves.items():
-            kind = getattr(leaf, "dtype", None)
-            if kind is None or not xp.isdtype(kind, "real floating"):
-                msg = f"`{name}` must be real floating: got {kind or type(leaf).__name__}"
+            dtype = getattr(leaf, "dtype", None)
+            if dtype is None or kind_of(dtype) != "real floating":
+                msg = f"`{name}` must be real floating: got {dtype or type(leaf).__name__}"
                 raise TypeError(msg)
         return {"step": 0} | {name: tree.map(xp.zeros_like, params) for name in self._memory()}
 
@@ -147,26 +148,27 @@ class _Rule(ABC):
             If `grads` is of another library, or not real.
         """
         names = self._memory()
-        if not isinstance(state, dict) or not state.keys() >= {"step", *names}:
+        try:
+            count, *memory = [state[name] for name in ("step", *names)]
+        except (KeyError, TypeError) as error:
             came = list(state) if isinstance(state, dict) else type(state).__name__
             msg = f"`state` must be what `init` of this rule, or the step before, gave: got {came}"
-            raise ValueError(msg)
-        (ps, gs, *memory), build = tree.aligned(params, grads, *[state[name] for name in names])
+            raise ValueError(msg) from error
+        (ps, gs, *memory), build = tree.aligned(params, grads, *memory)
         xp = namespace(*ps, *gs, names=("params",) * len(ps) + ("grads",) * len(gs))
-        for called, column in (("grads", gs), *(("state", column) for column in memory)):
-            for p, g in zip(ps, column, strict=True):
-                if p.shape != g.shape:
-                    msg = (
-                        f"`{called}` must have the shapes of `params`: got {tuple(g.shape)} for "
-                        f"{tuple(p.shape)}"
-                    )
-                    raise ValueError(msg)
+        _check_shapes("grads", gs, ps)
+        for column in memory:
+            _check_shapes("state", column, ps)
         gs = [g if g.dtype == p.dtype else _cast(xp, g, p) for p, g in zip(ps, gs, strict=True)]
-        moved = self._all_moved(ps, gs, memory, state["step"])
+        if len(set(map(type, chain(ps, gs, *memory)))) > 1:
+            # Some are traced: what a rule writes to must be able to take them in
+            xp = namespace(*ps, *gs, *chain(*memory))
+            ps, gs, *memory = ([xp.asarray(x) for x in column] for column in (ps, gs, *memory))
+        moved = self._all_moved(ps, gs, memory, count)
         # NumPy's operators turn 0-d arrays into scalars
         moved = [new if new[0].shape else tuple(map(xp.asarray, new)) for new in moved]
         after = {name: build([new[k] for new in moved]) for k, name in enumerate(names, 1)}
-        return build([new[0] for new in moved]), {"step": state["step"] + 1} | after
+        return build([new[0] for new in moved]), {"step": count + 1} | after
 
     def advance(
         self, params: dict[str, Array], grads: dict[str, Array], state: dict[str, Any]
@@ -541,13 +543,23 @@ def clip_norm(optimizer: Optimizer, max_norm: float) -> Optimizer:
 def _scaled(xp: Namespace, g: Array, factor: Array) -> Array:
     """`g` times a number, in its dtype; of integers, in that of the number."""
     new = g * factor
-    if new.dtype != g.dtype and xp.isdtype(g.dtype, "real floating"):
+    if new.dtype != g.dtype and kind_of(g.dtype) == "real floating":
         new = xp.astype(new, g.dtype)
     return new if g.shape else xp.asarray(new)  # NumPy's operators turn 0-d arrays into scalars
 
 
+def _check_shapes(called: str, column: list[Array], params: list[Array]) -> None:
+    for p, x in zip(params, column, strict=True):
+        if p.shape != x.shape:
+            msg = (
+                f"`{called}` must have the shapes of `params`: got {tuple(x.shape)} for "
+                f"{tuple(p.shape)}"
+            )
+            raise ValueError(msg)
+
+
 def _cast(xp: Namespace, g: Array, p: Array) -> Array:
-    if not xp.isdtype(g.dtype, ("real floating", "integral")):
+    if kind_of(g.dtype) not in ("real floating", "integral"):
         msg = f"`grads` must be real: got {g.dtype}"
         raise TypeError(msg)
     return xp.astype(g, p.dtype)

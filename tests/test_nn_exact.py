@@ -113,6 +113,16 @@ def test_a_network_that_was_pickled_has_its_gradient():
         np.testing.assert_array_equal(again.gradient(X, ROWS)[key], slope)
 
 
+def test_all_of_one_dtype_is_never_traced(backend, monkeypatch):
+    monkeypatch.setattr("gradlab.nn.network.value_and_grad", None)
+    network = gl.TwoLayerNetwork(4, 5, 3, seed=2)
+    if backend.name == "numpy":
+        network = pickle.loads(pickle.dumps(network))  # noqa: S301  (with a dtype of its own)
+    assert network.gradient(gl.asarray(X.tolist()), gl.asarray(ROWS.tolist())).keys() == {
+        *("W1", "b1", "W2", "b2")
+    }
+
+
 def test_one_sample_has_the_gradient_of_a_batch_of_one():
     network = gl.TwoLayerNetwork(4, 5, 3, weight_init_std=0.7, seed=2)
     alone, batch = network.gradient(X[0], 1), network.gradient(X[:1], [1])
@@ -198,6 +208,8 @@ def test_conventions_and_tails():
     np.testing.assert_array_equal(
         autodiff.gradient(lambda x: x.__array_namespace__().sum(nn.relu(x)), x), [0.0, 0.0, 1.0]
     )
+    curvature = autodiff.hessian(lambda x: x.__array_namespace__().sum(x * nn.relu(x)), x)
+    np.testing.assert_array_equal(curvature, np.diag([0.0, 0.0, 2.0]))
     slope = autodiff.gradient(lambda x: x.__array_namespace__().sum(nn.sigmoid(x)), x * 0)
     np.testing.assert_array_equal(slope, [0.25, 0.25, 0.25])
     slope = autodiff.gradient(lambda z: nn.softmax_cross_entropy(z, 1), np.asarray([1000.0, 0.0]))

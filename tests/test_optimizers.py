@@ -143,6 +143,35 @@ def test_a_state_is_refused_that_is(what):
         Adam().step(np.ones(2), np.ones(2), state)
 
 
+DIFFERENTIABLE = {
+    "momentum": SGD(0.1, momentum=0.9),
+    "nesterov": SGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.1),
+    "AdaGrad": AdaGrad(0.1),
+    "RMSprop": RMSprop(0.1, momentum=0.5),
+    "Adam": Adam(0.1),
+    "AdamW": AdamW(0.1),
+}
+
+
+@pytest.mark.parametrize("optimizer", DIFFERENTIABLE.values(), ids=DIFFERENTIABLE)
+@pytest.mark.parametrize("traced", ["params", "grads", "state"])
+def test_a_step_is_differentiated_in_one_of_its_arguments_alone(optimizer, traced):
+    given = {"params": np.asarray([1.0, 2.0]), "grads": np.asarray([3.0, -7.0])}
+    start = optimizer.init(given["params"])
+    given["state"] = optimizer.step(given["params"], 2 * given["grads"], start)[1]
+
+    def size_of_moved(x):
+        new = {**x, "step": 1} if traced == "state" else x
+        return (optimizer.step(**{**given, traced: new})[0] ** 2).sum()
+
+    x = given[traced]
+    if traced == "state":
+        x = {name: x[name] for name in x if name != "step"}
+    got, truth = gl.grad(size_of_moved)(x), gl.numerical_gradient(size_of_moved, x)
+    for a, b in zip(gl.tree.leaves(got), gl.tree.leaves(truth), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-8)
+
+
 def test_gradients_of_another_library_are_named():
     with pytest.raises(TypeError, match="`params` is of numpy, `grads` is of array_api_strict"):
         SGD(0.1).step(np.ones(2), array_api_strict.ones(2), {"step": 0})

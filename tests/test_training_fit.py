@@ -375,6 +375,22 @@ def test_gradients_that_a_network_keeps_are_not_written_to(made):
             np.testing.assert_array_equal(grads[name], copy)
 
 
+def test_gradients_that_a_wrapper_keeps_are_not_written_to():
+    kept, network = [], make()
+    inner = network.loss_and_gradient_at
+
+    def keeping(*given):
+        loss, grads = inner(*given)
+        kept.append((grads["b1"], grads["b1"].copy()))
+        return loss, grads
+
+    network.loss_and_gradient_at = keeping
+    fit(network, *data(), steps=4, optimizer=SGD(0.5))
+    assert len(kept) == 4
+    for grad, copy in kept:
+        np.testing.assert_array_equal(grad, copy)
+
+
 @pytest.mark.parametrize(
     ("reduce", "got"),
     [(lambda grads: None, "got NoneType"), (lambda grads: {"v": 1}, r"got \['v'\]")],
@@ -495,7 +511,7 @@ def test_parameters_that_cannot_learn_are_refused_before_any_work(monkeypatch):
     monkeypatch.setitem(loop.GRADIENTS, "autodiff", None)
     network = make()
     network.params["b1"] = np.zeros(2, dtype=int)
-    with pytest.raises(TypeError, match=r"`network.params` must be real floating: .*'b1': int64"):
+    with pytest.raises(TypeError, match=r"`network.params\['b1'\]` must be real floating"):
         fit(network, *data(), epochs=1)
 
 

@@ -16,11 +16,11 @@ from typing import Any, NoReturn
 
 from gradlab.autodiff import structural  # noqa: F401  (fills the table, as the next line does)
 from gradlab.autodiff.alias import Alias, Family
-from gradlab.autodiff.elementwise import is_inexact_dtype, name_of
+from gradlab.autodiff.elementwise import is_inexact_dtype
 from gradlab.autodiff.node import LEVEL, Node, next_serial
 from gradlab.autodiff.numpy_protocols import NumPyProtocols
 from gradlab.autodiff.rule import RULES, Rule
-from gradlab.backend import is_array, namespace, snapshot, to_numpy
+from gradlab.backend import is_array, kind_of, namespace, snapshot, to_numpy
 
 __all__ = [
     "Array",
@@ -44,6 +44,7 @@ namespace_source: list[Callable[[Any], Any]] = []
 
 _new = object.__new__
 _NONE: dict[str, Any] = {}  # options of an operator
+_WIDER = ("bool", "integral", "real floating", "complex floating", "other")  # from each to the next
 
 
 def lift(data: Any, level: int) -> Array:
@@ -622,8 +623,8 @@ class Array(NumPyProtocols):
         """Raise where writing `value` into this array would lose more than precision."""
         if not hasattr(value, "dtype"):
             return
-        ranks = [_kind_rank(dtype) for dtype in (self.dtype, value.dtype)]
-        if ranks[1] > ranks[0]:
+        own, new = (_WIDER.index(kind_of(dtype)) for dtype in (self.dtype, value.dtype))
+        if new > own:
             msg = (
                 f"cannot write {value.dtype} into an array of {self.dtype}: it would be cut off; "
                 "make the array in the wider dtype"
@@ -647,11 +648,6 @@ class Array(NumPyProtocols):
             "no derivative is wanted"
         )
         raise TypeError(msg)
-
-
-def _kind_rank(dtype: Any) -> int:
-    name = name_of(dtype)
-    return next((k for k, kind in ((0, "bool"), (1, "int"), (2, "float")) if kind in name), 3)
 
 
 def _plain_slice(key: slice) -> slice:

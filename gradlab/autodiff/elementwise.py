@@ -15,14 +15,9 @@ from functools import cache
 from typing import Any
 
 from gradlab.autodiff.rule import discrete, rule
-from gradlab.backend import namespace
+from gradlab.backend import kind_of, namespace
 
-__all__ = ["conj", "is_complex_dtype", "is_inexact_dtype", "name_of", "ratio"]
-
-
-def name_of(dtype: Any) -> str:
-    """Name of a dtype of any library; NumPy's `str` of one of swapped bytes is such as ">f8"."""
-    return getattr(dtype, "name", None) or str(dtype)
+__all__ = ["conj", "is_complex_dtype", "is_inexact_dtype", "ratio"]
 
 
 def is_complex_dtype(dtype: Any) -> bool:
@@ -37,12 +32,12 @@ def is_inexact_dtype(dtype: Any) -> bool:
 
 @cache
 def _is_inexact(_: type, dtype: Any) -> bool:
-    return "float" in name_of(dtype) or "complex" in name_of(dtype)
+    return kind_of(dtype) in ("real floating", "complex floating")
 
 
 @cache
 def _is_complex(_: type, dtype: Any) -> bool:  # by type first: libraries dislike mixed comparison
-    return "complex" in name_of(dtype)
+    return kind_of(dtype) == "complex floating"
 
 
 def conj(x: Any) -> Any:

@@ -100,9 +100,6 @@ def _widened_axes(wide: tuple[int, ...], shape: tuple[int, ...]) -> tuple[tuple[
     return tuple(axes), added
 
 
-_SPREADING = ("sum", "mean")  # their pulls repeat a cotangent along axes of length 1
-
-
 def _takes_narrow(node: Node) -> bool:
     """Whether a cotangent may go on as narrow as it came: its axes stay as they are."""
     rule, shape = node[RULE], node[SHAPE]
@@ -110,7 +107,7 @@ def _takes_narrow(node: Node) -> bool:
         return False
     if rule.kind == "elementwise":
         return all(parent[SHAPE] == shape for parent in node[PARENTS])
-    return rule.name in _SPREADING
+    return rule is RULES["sum"] or rule is RULES["mean"]  # they repeat it along axes of length 1
 
 
 def _widened(g: Any, node: Node) -> Any:

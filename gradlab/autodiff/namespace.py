@@ -22,14 +22,14 @@ from gradlab.autodiff.array import (
     plain,
     record,
 )
-from gradlab.autodiff.elementwise import is_complex_dtype, is_inexact_dtype, name_of
+from gradlab.autodiff.elementwise import is_complex_dtype, is_inexact_dtype
 from gradlab.autodiff.fourier import FOURIER
 from gradlab.autodiff.linear_algebra import LINEAR_ALGEBRA
 from gradlab.autodiff.node import LEVEL
 from gradlab.autodiff.rule import DISCRETE, RULES, Rule
 from gradlab.autodiff.special import Special
 from gradlab.autodiff.structural import axis_of
-from gradlab.backend import is_array, namespace, snapshot
+from gradlab.backend import is_array, kind_of, namespace, snapshot
 
 __all__ = [
     "COMPOSITES",
@@ -311,7 +311,7 @@ def astype(xp: Any, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = N
         return x  # as NumPy does: the same array by the same name
     if is_inexact_dtype(dtype):
         return apply(RULES["astype"], (x,), {"dtype": dtype, "copy": copy})
-    if not any(kind in name_of(dtype) for kind in ("bool", "int")):
+    if kind_of(dtype) not in ("bool", "integral"):
         msg = f"xp.astype takes dtypes of numbers and truth values: got {dtype}"
         raise TypeError(msg)
     values = plain(x)  # integers and truth values: steps, without a derivative
@@ -432,7 +432,7 @@ def sort(
 
 def _check_no_mask(name: str, indices: Any) -> None:
     """Raise for truth values, which NumPy takes for 0 and 1 here, and an index for a choice."""
-    if name_of(indices.dtype).endswith("bool"):
+    if kind_of(indices.dtype) == "bool":
         msg = f"{name} takes whole numbers for indices: got truth values; write x[mask] to choose"
         raise TypeError(msg)
 

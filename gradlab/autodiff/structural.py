@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gradlab.autodiff.elementwise import conj, name_of, ratio
+from gradlab.autodiff.elementwise import conj, ratio
 from gradlab.autodiff.rule import rule
-from gradlab.backend import scatter_add
+from gradlab.backend import kind_of, scatter_add
 
 __all__ = ["axes_of", "axis_of", "product_tree", "scan_product"]
 
@@ -136,7 +136,7 @@ def _getitem(xp: Any, a: Any, *, key: Any) -> Any:
         rest = [part for k, part in enumerate(key) if k not in arrays]
         if len(arrays) == 1 and rest and all(part == slice(None) for part in rest):
             indices = key[arrays[0]]
-            if "int" in name_of(indices.dtype):  # truth values choose, and are no indices
+            if kind_of(indices.dtype) == "integral":  # truth values choose, and are no indices
                 return xp.take(a, indices, axis=arrays[0])
     return a[key]
 
@@ -150,7 +150,7 @@ def _setitem(xp: Any, a: Any, b: Any, *, key: Any) -> Any:
 def _assigned(xp: Any, call: Any, g: Any, key: Any) -> Any:
     """Cotangent of what was assigned; where a key repeats an element, the last one won."""
     parts = key if isinstance(key, tuple) else (key,)
-    if not any(hasattr(k, "dtype") and k.ndim and "int" in name_of(k.dtype) for k in parts):
+    if not any(hasattr(k, "dtype") and k.ndim and kind_of(k.dtype) == "integral" for k in parts):
         return g[key]
     places = xp.zeros_like(g, dtype=xp.int64)
     turn = xp.ones_like(places[key])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,12 @@ __all__ = [
     "asarray_like",
     "ensure_array",
     "is_array",
+    "kind_of",
     "namespace",
     "nonfinite_expected",
     "overflow_expected",
     "rows_of",
+    "stack_arrays",
     "stack_scalars",
     "synchronize",
     "to_numpy",
@@ -28,6 +31,12 @@ __all__ = [
 # Types whose namespace is that of their library, whatever the array: asking costs a lookup.
 _namespace_of_type: dict[type, Namespace] = {}
 _SCALARS = (bool, int, float, complex, type(None))
+_KINDS = {  # by a part of the names of their dtypes
+    "bool": "bool",
+    "int": "integral",
+    "float": "real floating",
+    "complex": "complex floating",
+}
 _DTYPES = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("float32", "float64", "complex64", "complex128"),
@@ -79,6 +88,17 @@ def is_array(x: object) -> bool:
     if isinstance(x, np.generic):
         return False
     return type(x) in _namespace_of_type or hasattr(x, "__array_namespace__") or _is_torch(x)
+
+
+def kind_of(dtype: Any) -> str:
+    """Kind of a dtype of any library, by its name; NumPy's `isdtype` takes longer than a sum.
+
+    Returns
+    -------
+    str
+        "bool", "integral", "real floating" or "complex floating"; "other" of what is no number.
+    """
+    return _kind(dtype.__class__, dtype)
 
 
 def asarray(obj: Any, dtype: Any = None) -> Array:
@@ -168,6 +188,13 @@ def rows_of(x: Array) -> Sequence[Array]:
     return list(x) if type(x) is np.ndarray else namespace(x).unstack(x)
 
 
+def stack_arrays(arrays: Sequence[Array]) -> Array:
+    """Arrays of one shape, along a new first axis."""
+    if set(map(type, arrays)) == {np.ndarray}:
+        return np.asarray(arrays)  # in a tenth of the time of NumPy's stack
+    return namespace(*arrays).stack(list(arrays))
+
+
 def stack_scalars(scalars: Sequence[Any], like: Array) -> Array:
     """One-dimensional array of what calls of a scalar function returned.
 
@@ -187,9 +214,8 @@ def stack_scalars(scalars: Sequence[Any], like: Array) -> Array:
     first = scalars[0]
     if type(like) is np.ndarray and isinstance(first, int | float):
         return np.asarray(scalars, dtype=None if type(first) is np.float64 else like.dtype)
-    xp = namespace(like)
     if is_array(first):
-        return xp.stack(list(scalars))
+        return stack_arrays(scalars)
     if isinstance(first, int | float):  # np.float64 is a float: it may be here by accident
         name = str(like.dtype).rpartition(".")[2]  # of array-api-strict, torch: a name with dots
         return asarray_like(np.asarray(scalars, dtype=name), like)
@@ -273,6 +299,12 @@ def _namespace_of(x: Any) -> Namespace | None:
         raise TypeError(msg)
     _namespace_of_type[type(x)] = xp
     return xp
+
+
+@cache
+def _kind(_: type, dtype: Any) -> str:  # by type first: libraries dislike mixed comparison
+    name = getattr(dtype, "name", None) or str(dtype)  # ">f8", where NumPy's bytes are swapped
+    return next((kind for part, kind in _KINDS.items() if part in name), "other")
 
 
 def _has_own_arithmetic(kind: type) -> bool:

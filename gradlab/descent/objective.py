@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from gradlab import autodiff, numerical, tree
-from gradlab.backend import Array, asarray_like, is_array, namespace, owned
+from gradlab.backend import Array, asarray_like, is_array, kind_of, namespace, owned
 from gradlab.numerical.black_box import real_leaves, real_result, run_one_by_one
 from gradlab.numerical.differences import value_and_gradient_again
 
@@ -93,7 +93,7 @@ class Objective:
                 msg = f"{giver} must return shape {like.shape} for `{name}`: got {leaf.shape}"
                 raise ValueError(msg)
             if leaf.dtype != like.dtype:
-                if not self.xp.isdtype(leaf.dtype, ("real floating", "integral")):
+                if kind_of(leaf.dtype) not in ("real floating", "integral"):
                     msg = f"{giver} must return real numbers for `{name}`: got {leaf.dtype}"
                     raise TypeError(msg)
                 leaf = self.xp.astype(leaf, like.dtype)

@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import inf, isfinite, isnan
 from typing import Any, TypeAlias
 
-from gradlab.backend import Array, stack_scalars, to_numpy
+from gradlab.backend import Array, stack_arrays, stack_scalars, to_numpy
 from gradlab.descent.objective import Objective, Point
 from gradlab.descent.result import DescentResult, Status
 
@@ -96,8 +96,8 @@ class Record:
         if not self.waiting:
             return None
         xp = self.objective.xp
-        losses = xp.stack([point.loss for point in self.waiting])
-        sizes = xp.stack([point.size for point in self.waiting])
+        losses = stack_arrays([point.loss for point in self.waiting])
+        sizes = stack_arrays([point.size for point in self.waiting])
         dtype = xp.result_type(losses, sizes)
         host = to_numpy(xp.stack([xp.astype(c, dtype) for c in (losses, sizes)]))
         points, self.waiting = self.waiting, []

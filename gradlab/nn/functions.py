@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from gradlab.autodiff import primitive
-from gradlab.autodiff.elementwise import is_complex_dtype, is_inexact_dtype
 from gradlab.backend import (
     Array,
     Namespace,
     ensure_array,
+    kind_of,
     namespace,
     ones_to_sum,
     overflow_expected,
@@ -120,7 +120,7 @@ _relu = primitive(
     "relu",
     "elementwise",
     lambda xp, g, a: xp.where(a > 0, g, xp.zeros_like(g)),
-    forward=lambda xp, a: xp.maximum(a, xp.zeros_like(a)),
+    forward=lambda xp, a: xp.where(a <= 0, xp.zeros_like(a), a),  # a maximum shares ties
 )
 _cross_entropy = primitive(
     "cross_entropy",
@@ -356,7 +356,7 @@ def accuracy_of_rows(scores: Array, rows: Array) -> Array:
 def _floating(x: Any, called: str) -> Array:
     """Return `x` as an array; of integers, bytes would wrap around in what is computed."""
     x = ensure_array(x)
-    if not is_inexact_dtype(x.dtype) or is_complex_dtype(x.dtype):
+    if kind_of(x.dtype) != "real floating":
         msg = f"`{called}` must be real floating: got {x.dtype}"
         raise TypeError(msg)
     return x

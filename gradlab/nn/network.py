@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from gradlab.autodiff import value_and_grad
 from gradlab.autodiff.array import Array as Traced
-from gradlab.backend import Array, asarray, is_array, namespace, use_backend
+from gradlab.backend import Array, asarray, kind_of, namespace, use_backend
 from gradlab.backend.random import Generator, as_generator
 from gradlab.nn.checks import positive_int, real_targets, require_samples, samples, targets
 from gradlab.nn.compiled import compile_network
@@ -449,12 +449,7 @@ class Network:
         ):
             _require_all(params, names, f"{number}, {layer!r}")
         called = tuple(f"network.params[{key!r}]" for key in params)
-        xp = namespace(*params.values(), names=called)
-        dtypes = {name: params[name].dtype for names in self.names_of_layers for name in names}
-        if not all(xp.isdtype(dtype, "real floating") for dtype in set(dtypes.values())):
-            found = ", ".join(f"{name!r}: {dtype}" for name, dtype in dtypes.items())
-            msg = f"`network.params` must be real floating: got {found}; cast with xp.astype"
-            raise TypeError(msg)
+        namespace(*params.values(), names=called)
         features = params["W1"].shape[0]
         for number, (layer, names) in enumerate(self._steps):
             if names:
@@ -549,18 +544,16 @@ def _names(layers: tuple[Layer, ...]) -> tuple[tuple[str, ...], ...]:
 
 
 def _require_all(params: Tree, names: tuple[str, ...], layer: str) -> None:
-    missing = [name for name in names if name not in params]
-    if missing:
-        msg = (
-            f"`network.params` must have the parameters of layer {layer}: {missing[0]!r} is missing"
-        )
-        raise ValueError(msg)
     for name in names:
-        if not is_array(params[name]):
-            msg = (
-                f"`network.params[{name!r}]` must be an array: got {params[name]!r}; convert it "
-                "with gradlab.asarray"
-            )
+        if name not in params:
+            msg = f"`network.params` must have the parameters of layer {layer}: {name!r} is missing"
+            raise ValueError(msg)
+        called, value = f"network.params[{name!r}]", params[name]
+        if not hasattr(value, "dtype"):
+            msg = f"`{called}` must be an array: got {value!r}; convert it with gradlab.asarray"
+            raise TypeError(msg)
+        if kind_of(value.dtype) != "real floating":
+            msg = f"`{called}` must be real floating: got {value.dtype}; cast it with xp.astype"
             raise TypeError(msg)
 
 
@@ -584,7 +577,7 @@ def _plain_namespace(x: Array, others: Iterable[Array]) -> Any:
         return None
     dtype = x.dtype
     for other in others:
-        if type(other) is not kind or other.dtype is not dtype:
+        if type(other) is not kind or (other.dtype is not dtype and other.dtype != dtype):
             return None
     return namespace(x)
 

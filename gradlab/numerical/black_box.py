@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 from gradlab import tree
@@ -13,9 +12,11 @@ from gradlab.backend import (
     ensure_array,
     get_backend,
     is_array,
+    kind_of,
     namespace,
     owned,
     rows_of,
+    stack_arrays,
     stack_scalars,
 )
 
@@ -38,8 +39,7 @@ def run_one_by_one(f: Callable[[Any], Any], build: Any, points: list[Array]) -> 
 
 def stack_results(results: list[Any], like: Array) -> Array:
     """Shape (k,), of what k calls of a scalar function of arrays such as `like` returned."""
-    for kind in set(map(type, results)):
-        check_number(next(result for result in results if type(result) is kind), like)
+    _check_numbers(results, like)
     column = stack_scalars(results, like)
     if column.ndim != 1:
         msg = (
@@ -78,14 +78,13 @@ def run_one_array(f: Callable[[Any], Any], build: Any, points: list[Array]) -> A
     """Arrays that `f` gives at k points, stacked: shape (k, ...)."""
     like = points[0]
     results = _results(f, build, points)
-    for k, result in enumerate(results):
-        check_number(result, like)
-        results[k] = result if is_array(result) else stack_scalars([result], like)[0, ...]
+    _check_numbers(results, like)
+    results = [x if is_array(x) else stack_scalars([x], like)[0, ...] for x in results]
     shapes = sorted({tuple(result.shape) for result in results})
     if len(shapes) > 1:
         msg = f"`f` must return arrays of one shape: got {shapes[0]} and {shapes[1]}"
         raise ValueError(msg)
-    return namespace(*results).stack(results)
+    return stack_arrays(results)
 
 
 def run_arrays(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Array:
@@ -98,6 +97,12 @@ def run_arrays(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Arra
         raise ValueError(msg)
     namespace(points[0], result, names=("x", "the result of f"))
     return owned(result)
+
+
+def _check_numbers(results: list[Any], like: Array) -> None:
+    """Check one of each type."""
+    for kind in set(map(type, results)):
+        check_number(next(result for result in results if type(result) is kind), like)
 
 
 def check_number(result: Any, like: Array) -> None:
@@ -116,7 +121,7 @@ def check_number(result: Any, like: Array) -> None:
 
 def real_result(xp: Namespace, result: Array, like: Array) -> Array:
     """Return `result` if it is real floating, integers in the dtype of `like`."""
-    kind = _kind(result.dtype.__class__, result.dtype)
+    kind = kind_of(result.dtype)
     if kind == "real floating":
         return result
     if kind == "integral":
@@ -134,19 +139,10 @@ def real_leaves(x: tree.Tree, called: str = "x") -> list[Array]:
     leaves = [ensure_array(leaf) for leaf in tree.leaves(x)]
     xp = namespace(*leaves, names=names)
     for i, (name, leaf) in enumerate(zip(names, leaves, strict=True)):
-        kind = _kind(leaf.dtype.__class__, leaf.dtype)
+        kind = kind_of(leaf.dtype)
         if kind == "integral":
             leaves[i] = xp.astype(leaf, getattr(xp, get_backend().dtype))
         elif kind != "real floating":
             msg = f"`{name}` must be real: got {leaf.dtype}; differentiate in real parameters"
             raise TypeError(msg)
     return leaves
-
-
-@cache
-def _kind(_: type, dtype: Any) -> str:  # by type first: libraries dislike mixed comparison
-    """Kind of a dtype of any library, by its name; NumPy's `isdtype` takes longer than a sum."""
-    name = getattr(dtype, "name", str(dtype))  # NumPy's tells no kind where bytes are swapped
-    if "float" in name:
-        return "real floating"
-    return "integral" if "int" in name else "other"

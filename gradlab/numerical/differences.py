@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from numbers import Integral
 from typing import Any
 
@@ -332,6 +333,7 @@ def chunk_rows(chunk_size: int | None, leaves: list[Array], *, vectorized: bool)
     return int(chunk_size)
 
 
+@cache
 def eps_of(xp: Namespace, dtype: Any) -> float:
     """Rounding error of a dtype."""
     return float(xp.finfo(dtype).eps)

@@ -408,21 +408,20 @@ def hessian(
     first, second = _weights(xp, points[0] - flat, points[1] - flat)
     alone = [_values_at(box, flat, [(point, None)]) for point in points]
     value = box.value[0, 0]
-    lower = xp.zeros((n, n), dtype=flat.dtype, device=flat.device)
+    both = xp.zeros((2, 2, n, n), dtype=box.value.dtype, device=flat.device)
     for i in range(1, n):
-        both = [
-            [_values_at(box, flat, [(points[q][:i], None), (points[p], i)]) for q in (0, 1)]
-            for p in (0, 1)
-        ]
-        with nonfinite_expected():  # f may be infinite on both sides
-            row = first[2][i] * first[2][:i] * value
-            for p in (0, 1):
-                row = row + first[p][i] * first[2][:i] * alone[p][i]
-                row = row + first[2][i] * first[p][:i] * alone[p][:i]
-                for q in (0, 1):
-                    row = row + first[p][i] * first[q][:i] * both[p][q]
-        lower[i, :i] = row
-    with nonfinite_expected():
+        for p in (0, 1):
+            for q in (0, 1):
+                moves = [(points[q][:i], None), (points[p], i)]
+                both[p, q, i, :i] = _values_at(box, flat, moves)
+    with nonfinite_expected():  # f may be infinite on both sides
+        mixed = first[2][:, None] * first[2] * value
+        for p in (0, 1):
+            mixed = mixed + first[p][:, None] * first[2] * alone[p][:, None]
+            mixed = mixed + first[2][:, None] * first[p] * alone[p]
+            for q in (0, 1):
+                mixed = mixed + first[p][:, None] * first[q] * both[p, q, ...]
+        lower = xp.tril(xp.astype(mixed, flat.dtype), k=-1)
         diagonal = second[0] * alone[0] + second[1] * alone[1] + second[2] * value
         matrix = lower + lower.mT + diagonal * xp.eye(n, dtype=flat.dtype, device=flat.device)
     return _blocks(box, matrix)
@@ -538,11 +537,11 @@ class _Line:
 
     def _check_moved(self, stencil: Stencil) -> None:
         xp = self.box.xp
-        if not any(bool(xp.any(v != 0)) for v in self.directions):
-            return
         for t in stencil.points:
             pairs = zip(self.at(t), self.box.leaves, strict=True)
-            if not any(bool(xp.any(point != x)) for point, x in pairs):
+            if any(bool(xp.any(point != x)) for point, x in pairs):
+                continue
+            if any(bool(xp.any(v != 0)) for v in self.directions):
                 msg = (
                     "`step` must move an element of `x` along `v`: x + step == x; give a larger "
                     "step, or wider `bounds`"

@@ -16,7 +16,14 @@ from numbers import Real
 from typing import Any, Literal, get_args
 
 from gradlab import tree
-from gradlab.backend import Array, asarray_like, is_array, namespace, nonfinite_expected
+from gradlab.backend import (
+    Array,
+    asarray_like,
+    is_array,
+    kind_of,
+    namespace,
+    nonfinite_expected,
+)
 
 __all__ = ["Method", "Stencil", "StepRule", "clamp", "step_rules"]
 
@@ -80,7 +87,7 @@ class StepRule:
         if self.step is None:
             c = eps ** (1 / 3 if self.method == "central" else 1 / 2)
             size = xp.abs(x)
-            h = xp.where(size > 1, size, xp.ones_like(size)) * c
+            h = xp.where(size > 1, size, 1.0) * c
         else:
             h = xp.zeros_like(x) + self.step
         if self.bounds is not None:
@@ -170,7 +177,7 @@ def _deal(option: Any, called: str, names: list[str], leaves: list[Array]) -> li
         xp, part = namespace(leaf), parts[name]
         array = part if is_array(part) else asarray_like(part, leaf)
         namespace(leaf, array, names=("x", called))
-        if not xp.isdtype(array.dtype, ("real floating", "integral")):
+        if kind_of(array.dtype) not in ("real floating", "integral"):
             came = array.dtype if is_array(part) else repr(part)
             msg = f"`{called}` must hold real numbers: got {came}"
             raise TypeError(msg)

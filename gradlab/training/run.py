@@ -12,7 +12,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from gradlab.backend import Array, namespace, to_numpy
+from gradlab.backend import Array, namespace, stack_arrays, to_numpy
 from gradlab.backend.random import Generator
 from gradlab.nn import Network
 from gradlab.optimizers import Optimizer, advance_of, lr_of
@@ -131,7 +131,8 @@ class Run:
         self.move = optimizer.step
         is_of_one_dtype = len({leaf.dtype for leaf in network.params.values()}) == 1
         # `advance` writes to gradients: to those that gradlab itself has made for this step alone
-        is_own = all(getattr(type(network), name, None) is getattr(Network, name) for name in _OWN)
+        made_by = [getattr(getattr(network, name, None), "__func__", None) for name in _OWN]
+        is_own = made_by == [getattr(Network, name) for name in _OWN]
         can_advance = reduce is None and is_of_one_dtype and is_own
         self.move_again = advance_of(optimizer) if can_advance else optimizer.step
         self.good = Mark(dict(network.params), state, batches.rng.state, 0, 0, 0, None)
@@ -289,7 +290,7 @@ class Run:
     def _fetch_losses(self, others: list[Array]) -> list[float]:
         """Record the losses of the steps; return other numbers, got in the same wait."""
         at, wanted = self.at, [*self.losses[: self.at.waiting], *others]
-        numbers: list[float] = to_numpy(self.xp.stack(wanted)).tolist()
+        numbers: list[float] = to_numpy(stack_arrays(wanted)).tolist()
         self.history.train_loss_list += numbers[: at.waiting]
         self.at = at._replace(steps=at.steps + at.waiting, waiting=0)
         return numbers[at.waiting :]
