@@ -194,7 +194,7 @@ def test_trees_and_several_arguments():
 def test_aux_is_handed_on_as_plain_arrays():
     def f(x):
         y = x * x
-        return ns(x).sum(y), {"y": y, "c": ns(x).ones(2), "name": "square"}
+        return ns(x).sum(y), {"y": y, "c": ns(x).ones(2), "name": "square", "zero": 2 * y[0] - 2}
 
     (value, aux), slope = gl.value_and_grad(f, has_aux=True)(np.asarray([1.0, 2.0]))
     assert float(value) == 5.0
@@ -202,6 +202,7 @@ def test_aux_is_handed_on_as_plain_arrays():
     np.testing.assert_array_equal(aux["y"], [1.0, 4.0])
     assert isinstance(aux["c"], np.ndarray)
     assert aux["name"] == "square"
+    assert isinstance(aux["zero"], np.ndarray)
     np.testing.assert_array_equal(slope, [2.0, 4.0])
 
 
@@ -717,6 +718,10 @@ def test_arrays_of_two_libraries_are_refused():
         gradient(lambda x: other[0], np.ones(2))
     with pytest.raises(TypeError, match="two libraries"):
         grad(lambda x, y: x, argnums=(0, 1))(np.ones(2), other)
+    with pytest.raises(TypeError, match=r"`argument 0` is of numpy, .*1\['t'\]` is of array"):
+        grad(lambda x, y: x * ns(y["t"]).sum(y["t"]))(np.asarray(1.0), {"t": other})
+    with pytest.raises(TypeError, match="`y` is of array_api_strict"):
+        grad(lambda x, y: x * y[0])(np.asarray(1.0), y=other)
 
 
 def test_argnums_out_of_range_and_directions_of_other_shapes_are_refused():

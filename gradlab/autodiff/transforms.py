@@ -178,6 +178,9 @@ def value_and_grad(
         else:
             trace = _Trace({k: args[k] for k in places}, "arguments")
             lifted = trace.argument
+        others = {k: x for k, x in enumerate(args) if k not in lifted} | options
+        if others:
+            _check_library(trace.inner[0], places[0], others)
         arguments = [lifted[k] if k in lifted else _constants(x) for k, x in enumerate(args)]
         if options:
             options = {name: _constants(x) for name, x in options.items()}
@@ -207,6 +210,15 @@ def _places(argnums: int | Sequence[int], numbers: tuple[int, ...], count: int) 
         msg = f"`argnums` {argnums!r} names an argument twice"
         raise ValueError(msg)
     return places
+
+
+def _check_library(leaf: Any, place: int, others: dict[Any, Any]) -> None:
+    """Raise where other arguments are of another library than `leaf`, of that at `place`."""
+    arrays = {f"argument {place}": leaf}
+    for key, other in others.items():
+        called = key if isinstance(key, str) else f"argument {key}"
+        arrays |= {name: x for name, x in tree.items(other, called) if is_array(x)}
+    namespace(*arrays.values(), names=tuple(arrays))
 
 
 def grad(
@@ -406,7 +418,8 @@ def _unwrapped(x: Any, level: int) -> Any:
         return x
     if x._node is None:
         return fresh(x._read())
-    return _unwrapped(x._read(), level) if x._node[LEVEL] >= level else x
+    # NumPy's operators turn 0-d arrays into scalars
+    return _unwrapped(ensure_array(x._read()), level) if x._node[LEVEL] >= level else x
 
 
 def _own(found: Sequence[Any], likes: Sequence[Any], given: Sequence[Any]) -> list[Any]:
