@@ -331,7 +331,9 @@ def hvp(
     line = _Line(box, _like(v, x, box.leaves), ("central", step, bounds))
     stencil = line.stencil(1 / 4)
     c = box.eps ** (1 / 4)
-    steps = [_scale(leaf) * c if step is None else step + leaf * 0 for leaf in box.leaves]
+    steps = [
+        box.xp.asarray(_scale(leaf) * c if step is None else step + leaf * 0) for leaf in box.leaves
+    ]
 
     def slope_at(t: Array) -> tree.Tree:
         return gradient(
@@ -345,7 +347,8 @@ def hvp(
 
     sides = [slope_at(t) for t in stencil.points]
     middle = slope_at(stencil.x) if stencil.needs_value else sides[0]
-    return tree.map(lambda at_x, *values: stencil.slope(values, at_x), middle, *sides)
+    slope = lambda at_x, *values: box.xp.asarray(stencil.slope(values, at_x))  # noqa: E731
+    return tree.map(slope, middle, *sides)
 
 
 def hessian(
@@ -516,7 +519,8 @@ class _Line:
         """Leaves of the point; rounding does not take it out of the bounds."""
         xp = self.box.xp
         pairs = zip(self.box.leaves, self.directions, strict=True)
-        point = [x + xp.astype(t, x.dtype) * v for x, v in pairs]
+        # NumPy's operators turn 0-d arrays into scalars, which are no leaves of a tuple
+        point = [xp.asarray(x + xp.astype(t, x.dtype) * v) for x, v in pairs]
         if not self.limits:
             return point
         return [clamp(xp, x, *pair) for x, pair in zip(point, self.limits, strict=True)]
