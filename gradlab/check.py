@@ -61,6 +61,8 @@ class CheckReport:
         there is none, along the worst direction.
     observed_order : float or None
         In mode "taylor", of the remainder (see `check_gradient`); None where round-off hides it.
+    seed : int or None
+        What random directions were drawn with; None where there are none.
     """
 
     verdict: Verdict
@@ -71,6 +73,7 @@ class CheckReport:
     given: float = math.nan
     numerical: float = math.nan
     observed_order: float | None = None
+    seed: int | None = None
 
     @property
     def passed(self) -> bool:
@@ -129,7 +132,7 @@ def check_gradient(
         value of its leaf (of 1, where that is 0), up or down. A leaf whose part in these would be
         lost in the error bar is moved alone, once or twice.
     seed : int, Generator or None
-        Of the directions; they are the same on every backend.
+        Of the directions; they are the same on every backend. None draws one, kept in the report.
     raise_on_failure : bool
         Raise where the verdict is "failed".
 
@@ -170,7 +173,9 @@ def check_gradient(
         if mode == "full":
             report = check.elements()
         else:
-            report = check.directions(as_generator(seed), n_probes, has_order=mode == "taylor")
+            rng = as_generator(seed)
+            report = check.directions(rng, n_probes, has_order=mode == "taylor")
+            report = replace(report, seed=rng.seed)
         if report.verdict == "failed" and (spread := check.spread()):
             why = f"`gradient` is not deterministic: two calls at x differ by {spread:.1e}"
             report = replace(report, message=f"{report.message}; {why}")

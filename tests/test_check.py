@@ -103,6 +103,14 @@ def test_two_swapped_neighbours_are_caught(seed):
     assert report.worst in {("x", (1234,)), ("x", (1235,))}
 
 
+def test_the_seed_of_a_check_is_in_its_report():
+    x = normal(5)
+    found = check(wave, 1.001 * wave_slope(x), x, seed=None)
+    assert check(wave, 1.001 * wave_slope(x), x, seed=found.seed) == found
+    assert check(wave, wave_slope(x), x).seed == 0
+    assert check(wave, wave_slope(x), x, mode="full").seed is None
+
+
 def test_a_zero_jvp_is_caught():
     """A jvp is a gradient in t, of the result along a cotangent."""
     x, v, u = normal(5), normal(5) + 1, np.cos(normal(5))
