@@ -185,6 +185,12 @@ def test_leaves_without_elements_leave_the_room_of_the_others(backend):
     near(numerical.jvp(xp.sum, x["b"], x["b"], bounds=(0.0, 1.0)), 0.0, backend)
 
 
+def test_products_along_a_direction_take_chunks_too(backend, x):
+    near(numerical.jvp(lambda x: x**2, x, x, chunk_size=1), 2 * gl.to_numpy(x) ** 2, backend)
+    with pytest.raises(ValueError, match="`chunk_size` must be a positive integer or None: got 0"):
+        numerical.jvp(lambda x: x**2, x, x, chunk_size=0)
+
+
 def test_the_step_along_a_direction_may_be_an_array_without_axes(backend, x):
     got = numerical.jvp(lambda x: x**2, x, x, step=gl.asarray(0.125))
     near(got, 2 * gl.to_numpy(x) ** 2, backend)

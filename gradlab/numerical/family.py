@@ -242,6 +242,7 @@ def jvp(
     step: float | None = None,
     bounds: tuple[Any, Any] | None = None,
     vectorized: bool = False,
+    chunk_size: int | None = None,
 ) -> Array:
     """Jacobian-vector product: derivative of `f` at `x` along `v`.
 
@@ -259,9 +260,10 @@ def jvp(
         How far the element moves that moves the most, in units of `x`. Default: eps**(1/3)
         (one-sided: eps**(1/2)) of the coarser dtype, times ``max(|x|, 1)`` of the element where
         that is the least.
-    bounds, vectorized
+    bounds, vectorized, chunk_size
         As for `gradlab.numerical.gradient`. Bounds shrink the step along `v` as a whole, or turn it
-        to one side. Of a vectorized `f`, k is 1.
+        to one side. Points are evaluated one by one, whatever the chunks: of a vectorized `f`, k
+        is 1.
 
     Returns
     -------
@@ -284,7 +286,7 @@ def jvp(
     >>> gl.numerical.jvp(lambda x: x**2, x, v).round(6)
     array([ 2., -4.])
     """
-    box = BlackBox(f, x, vectorized=vectorized, chunk_size=None)
+    box = BlackBox(f, x, vectorized=vectorized, chunk_size=chunk_size)
     line = _Line(box, _like(v, x, box.leaves), (method, step, bounds))
     stencil = line.stencil(1 / 3 if method == "central" else 1 / 2)
     values = tuple(box([point[None, ...] for point in line.at(t)]) for t in stencil.points)
