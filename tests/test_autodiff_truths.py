@@ -591,6 +591,23 @@ def test_checkpoints_make_memory_grow_as_the_square_root():
         assert count < 2 * math.sqrt(n) + 8, arrays
 
 
+def test_a_reciprocal_keeps_its_argument_alone():
+    x = np.full(50_000, 0.5)
+
+    def f(x):
+        for _ in range(20):
+            x = 1 / (1 + ns(x).exp(-x))
+        return ns(x).sum(x)
+
+    gradient(f, x)  # once before: what is cached counts for nothing
+    tracemalloc.start()
+    try:
+        gradient(f, x)
+        assert tracemalloc.get_traced_memory()[1] / x.nbytes < 20 * 2 + 5
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_checkpoint_refuses_a_traced_array_of_its_closure():
     with pytest.raises(TypeError, match="hand it over as an argument"):
         grad(lambda x: autodiff.checkpoint(lambda y: x * y)(x))(np.asarray(3.0))
