@@ -755,5 +755,31 @@ def test_argnums_out_of_range_and_directions_of_other_shapes_are_refused():
         autodiff.vjp(lambda x: x, np.ones(2), np.ones(3))
     with pytest.raises(ValueError, match="`v` must be built like `x`, of 1 arrays: got 2"):
         autodiff.jvp(lambda x: x, np.ones(2), [np.ones(2), np.ones(2)])
-    with pytest.raises(TypeError, match="must be one array: got dict"):
+    with pytest.raises(ValueError, match="`f` must return a scalar"):
         autodiff.hessian(lambda x: x["a"], {"a": np.ones(2)})
+    with pytest.raises(TypeError, match=r"`x\['b'\]` of jacobian must be real: got complex128"):
+        autodiff.jacobian(lambda x: x["a"], {"a": np.ones(2), "b": np.ones(2) * 1j})
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_jacobians_and_hessians_of_trees_are_trees(dtype):
+    """A Jacobian that is taken forward, one that is taken backward, and blocks of a Hessian."""
+    a, b = np.asarray([[1.0, 2.0]], dtype), np.asarray(3.0, dtype)
+    x = {"a": a, "b": (b,), "none": np.zeros((0, 2), dtype)}
+
+    tall = autodiff.jacobian(lambda p: ns(a).concat([p["a"] * p["b"][0]] * 2), x)
+    np.testing.assert_array_equal(tall["a"][1, :, 0, :], [[3, 0], [0, 3]])
+    np.testing.assert_array_equal(tall["b"][0], [[1, 2], [1, 2]])
+    assert tall["none"].shape == (2, 2, 0, 2)
+
+    wide = autodiff.jacobian(lambda p: ns(a).sum(p["a"] ** 2) * p["b"][0], x)
+    np.testing.assert_array_equal(wide["a"], [[6, 12]])
+    np.testing.assert_array_equal(wide["b"][0], 5)
+
+    second = autodiff.hessian(lambda p: ns(a).sum(p["a"] ** 2) * p["b"][0], x)
+    np.testing.assert_array_equal(second["a"]["a"][0, :, 0, :], [[6, 0], [0, 6]])
+    np.testing.assert_array_equal(second["a"]["b"][0], [[2, 4]])
+    np.testing.assert_array_equal(second["b"][0]["a"], [[2, 4]])
+    np.testing.assert_array_equal(second["b"][0]["b"][0], 0)
+    assert second["none"]["b"][0].shape == (0, 2)
+    assert {tall["a"].dtype, wide["b"][0].dtype, second["a"]["b"][0].dtype} == {np.dtype(dtype)}

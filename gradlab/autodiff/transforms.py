@@ -109,8 +109,13 @@ class _Trace:
         return _own(found, self.inner, (u,))
 
     def pushed(self, tangents: Sequence[Any], node: Node | None, value: Any) -> Any:
-        """Tangent of an output."""
-        t = None if node is None else push(zip(self.nodes, tangents, strict=True), [node])[0]
+        """Tangent of an output; None among those of the leaves is zero."""
+        pairs = zip(self.nodes, tangents, strict=True)
+        t = (
+            None
+            if node is None
+            else push([pair for pair in pairs if pair[1] is not None], [node])[0]
+        )
         return _own([t], [value], tangents)[0]
 
 
@@ -370,57 +375,57 @@ def hvp(f: Callable[[Any], Any], x: tree.Tree, v: tree.Tree, /) -> tree.Tree:
     return trace.build(_own(pushed, values, ()))
 
 
-def jacobian(f: Callable[[Any], Any], x: Any, /) -> Any:
+def jacobian(f: Callable[[Any], Any], x: tree.Tree, /) -> tree.Tree:
     """Jacobian of `f` at `x`: every element of ``f(x)`` by every element of `x`.
 
     Parameters
     ----------
     f : callable
-        Maps an array to an array. Called once.
-    x : array
-        Floating. Not modified.
+        Maps what `x` is to an array. Called once.
+    x : array or tree
+        Real floating. Not modified.
 
     Returns
     -------
-    array, shape ``f(x).shape + x.shape``
-        Row by row backward, or column by column forward, whichever are fewer: each costs about
-        two calls of `f`.
+    array or tree like `x`
+        Of each array, shape ``f(x).shape + x.shape``, in its dtype (of a complex ``f(x)``, in that
+        of this). Row by row backward, or column by column
+        forward, whichever are fewer: each costs about two calls of `f`.
 
     Raises
     ------
     TypeError
-        If `x` is a tree, or not real floating, arrays are of two libraries, or `f` returns no
-        array.
+        If `x` is not real floating, arrays are of two libraries, or `f` returns no array.
 
     References
     ----------
     Griewank and Walther, Evaluating Derivatives, 2nd ed., chapter 3.
     """
-    trace = _Trace(_one_array(x, "jacobian"))
+    trace = _Trace(_real(x, "jacobian"))
     value, node = trace.output(f(trace.argument), "an array")
-    return _jacobian(trace, value, node)
+    return trace.build(_jacobian(trace, value, node))
 
 
-def hessian(f: Callable[[Any], Any], x: Any, /) -> Any:
+def hessian(f: Callable[[Any], Any], x: tree.Tree, /) -> tree.Tree:
     """Hessian of a scalar `f` at `x`, forward over reverse, exactly symmetric.
 
     Parameters
     ----------
     f : callable
-        Maps an array to a real scalar. Called once.
-    x : array
-        Floating. Not modified.
+        Maps what `x` is to a real scalar. Called once.
+    x : array or tree
+        Real floating. Not modified.
 
     Returns
     -------
-    array, shape ``x.shape + x.shape``
-        Column by column, each at the cost of a Hessian-vector product.
+    array or tree
+        Of an array, shape ``x.shape + x.shape``; of a tree, one like `x` whose leaves are trees
+        like `x`. Column by column, each at the cost of a Hessian-vector product.
 
     Raises
     ------
     TypeError
-        If `x` is a tree, or not real floating, arrays are of two libraries, or `f` returns no real
-        number.
+        If `x` is not real floating, arrays are of two libraries, or `f` returns no real number.
     ValueError
         If `f` does not return a scalar.
 
@@ -428,27 +433,51 @@ def hessian(f: Callable[[Any], Any], x: Any, /) -> Any:
     ----------
     Griewank and Walther, Evaluating Derivatives, 2nd ed., chapter 3.
     """
-    trace = _Trace(_one_array(x, "hessian"))
-    value, node = trace.output(gradient(f, trace.argument), "an array")
-    found = _jacobian(trace, value, node)
-    xp, n = namespace(found), len(value.shape)
-    swapped = xp.permute_dims(found, (*range(n, 2 * n), *range(n)))
-    return _own([(found + swapped) / 2], [found], ())[0]
+    trace = _Trace(_real(x, "hessian"))
+    slopes = tree.leaves(gradient(f, trace.argument))
+    rows = [_jacobian(trace, *trace.output(slope, "an array")) for slope in slopes]
+    return trace.build(
+        [
+            trace.build([_mean(block, rows[j][i], slope) for j, block in enumerate(rows[i])])
+            for i, slope in enumerate(slopes)
+        ]
+    )
 
 
-def _jacobian(trace: _Trace, value: Any, node: Node | None) -> Any:
-    (x,) = trace.inner
-    xp = namespace(value if node is None else x)
-    shape = (*value.shape, *x.shape)
-    if node is None or 0 in shape:
-        return xp.zeros(shape, dtype=value.dtype, device=value.device)
-    rows, columns = math.prod(value.shape), math.prod(x.shape)
-    if rows < columns and not is_complex_dtype(value.dtype):  # pulled back, x would stay real
-        parts = [trace.pulled(node, u)[0] for u in _basis(value)]
-        return xp.reshape(xp.stack(parts), shape)
-    parts = [trace.pushed([v], node, value) for v in _basis(x)]
-    columns_last = xp.stack([xp.reshape(part, (-1,)) for part in parts], axis=-1)
-    return xp.reshape(columns_last, shape)
+def _jacobian(trace: _Trace, value: Any, node: Node | None) -> list[Any]:
+    """Derivatives of all elements of an output, leaf by leaf."""
+    xp = namespace(value if node is None else trace.inner[0])
+    rows, columns = math.prod(value.shape), sum(math.prod(x.shape) for x in trace.inner)
+    is_complex = is_complex_dtype(value.dtype)
+    parts: list[list[Any]] = [[] for _ in trace.inner]
+    axis = -1
+    if node is not None and rows < columns and not is_complex:
+        axis = 0  # pulled back: of a complex value, x would stay real
+        for u in _basis(value):
+            for of_leaf, part in zip(parts, trace.pulled(node, u), strict=True):
+                of_leaf.append(xp.reshape(part, (-1,)))
+    elif node is not None and rows:
+        for k, x in enumerate(trace.inner):
+            for v in _basis(x):
+                tangents = [v if j == k else None for j in range(len(parts))]
+                parts[k].append(xp.reshape(trace.pushed(tangents, node, value), (-1,)))
+    found = []
+    for of_leaf, x in zip(parts, trace.inner, strict=True):
+        shape, dtype = (*value.shape, *x.shape), value.dtype if is_complex else x.dtype
+        if of_leaf:
+            whole = xp.reshape(xp.stack(of_leaf, axis=axis), shape)
+            found.append(xp.astype(whole, dtype, copy=False))
+        else:
+            found.append(xp.zeros(shape, dtype=dtype, device=value.device))
+    return found
+
+
+def _mean(block: Any, other: Any, like: Any) -> Any:
+    """Mean of a block of a Hessian, whose rows are elements of `like`, and the one across."""
+    xp, n, m = namespace(block), len(like.shape), len(block.shape)
+    swapped = xp.permute_dims(other, (*range(m - n, m), *range(m - n)))
+    mean = xp.astype((block + swapped) / 2, like.dtype, copy=False)
+    return _own([mean], [block], ())[0]
 
 
 def _basis(like: Any) -> list[Any]:
@@ -533,11 +562,10 @@ def _tangents(trace: _Trace, v: tree.Tree) -> list[Any]:
     return [_shaped_like(leaves[name], x, "v", "x") for name, x in pairs]
 
 
-def _one_array(x: Any, verb: str) -> Any:
-    if tree.is_tree(x):
-        msg = f"`x` of {verb} must be one array: got {type(x).__name__}; differentiate leaf by leaf"
-        raise TypeError(msg)
-    if is_complex_dtype(getattr(x, "dtype", float)):
-        msg = f"`x` of {verb} must be real: got {x.dtype}; of complex numbers take jvp or vjp"
-        raise TypeError(msg)
+def _real(x: tree.Tree, verb: str) -> tree.Tree:
+    for name, leaf in tree.items(x):
+        if is_complex_dtype(getattr(leaf, "dtype", float)):
+            came = f"got {leaf.dtype}; of complex numbers take jvp or vjp"
+            msg = f"`{name}` of {verb} must be real: {came}"
+            raise TypeError(msg)
     return x
