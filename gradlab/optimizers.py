@@ -155,9 +155,10 @@ class _Rule(ABC):
         xp = namespace(*ps, *gs, names=("params",) * len(ps) + ("grads",) * len(gs))
         for called, column in (("grads", gs), *(("state", column) for column in memory)):
             for p, g in zip(ps, column, strict=True):
-                if p.shape != g.shape:
+                if p.shape != getattr(g, "shape", None):
+                    given = tuple(g.shape) if hasattr(g, "shape") else type(g).__name__
                     msg = (
-                        f"`{called}` must have the shapes of `params`: got {tuple(g.shape)} for "
+                        f"`{called}` must have the shapes of `params`: got {given} for "
                         f"{tuple(p.shape)}"
                     )
                     raise ValueError(msg)

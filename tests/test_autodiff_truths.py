@@ -755,6 +755,10 @@ def test_argnums_out_of_range_and_directions_of_other_shapes_are_refused():
         autodiff.vjp(lambda x: x, np.ones(2), np.ones(3))
     with pytest.raises(ValueError, match="`v` must be built like `x`, of 1 arrays: got 2"):
         autodiff.jvp(lambda x: x, np.ones(2), [np.ones(2), np.ones(2)])
+    with pytest.raises(TypeError, match=r"`u` must hold numbers: NumPy reads NoneType"):
+        autodiff.vjp(lambda x: x, np.ones(2), None)
+    with pytest.raises(TypeError, match=r"`argument 0\['a'\]` must hold numbers"):
+        grad(lambda x: x["a"])({"a": "text"})
     with pytest.raises(ValueError, match="`f` must return a scalar"):
         autodiff.hessian(lambda x: x["a"], {"a": np.ones(2)})
     with pytest.raises(TypeError, match=r"`x\['b'\]` of jacobian must be real: got complex128"):

@@ -42,7 +42,8 @@ class _Trace:
         if not leaves:
             msg = f"`{called}` must hold at least one array: got {x!r}"
             raise ValueError(msg)
-        leaves = [leaf if is_array(leaf) else ensure_array(leaf) for leaf in leaves]
+        if not all(map(is_array, leaves)):
+            leaves = [ensure_array(leaf, name) for name, leaf in tree.items(x, called)]
         try:
             namespace(*leaves)
         except TypeError:  # once more, with their names
@@ -540,7 +541,7 @@ def _ones_like(value: Any) -> Any:
 
 
 def _shaped_like(u: Any, value: Any, called: str, of: str) -> Any:
-    u = u if is_array(u) else ensure_array(u)
+    u = ensure_array(u, called)
     namespace(plain(value), plain(u), names=(of, called))
     if u.shape != value.shape:
         msg = f"`{called}` must have the shape of {of}, {value.shape}: got {u.shape}"
