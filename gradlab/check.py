@@ -61,6 +61,8 @@ class CheckReport:
         there is none, along the worst direction.
     observed_order : float or None
         In mode "taylor", of the remainder (see `check_gradient`); None where round-off hides it.
+    seed : int or None
+        What random directions were drawn with; None where there are none.
     """
 
     verdict: Verdict
@@ -71,6 +73,7 @@ class CheckReport:
     given: float = math.nan
     numerical: float = math.nan
     observed_order: float | None = None
+    seed: int | None = None
 
     @property
     def passed(self) -> bool:
@@ -129,7 +132,7 @@ def check_gradient(
         value of its leaf (of 1, where that is 0), up or down. A leaf whose part in these would be
         lost in the error bar is moved alone, once or twice.
     seed : int, Generator or None
-        Of the directions; they are the same on every backend.
+        Of the directions; they are the same on every backend. None draws one, kept in the report.
     raise_on_failure : bool
         Raise where the verdict is "failed".
 
@@ -166,10 +169,16 @@ def check_gradient(
         raise ValueError(msg)
     check = _Check(f, x)
     report = check.take(gradient)
-    if report is None and mode == "full":
-        report = check.elements()
-    elif report is None:
-        report = check.directions(as_generator(seed), n_probes, has_order=mode == "taylor")
+    if report is None:
+        if mode == "full":
+            report = check.elements()
+        else:
+            rng = as_generator(seed)
+            report = check.directions(rng, n_probes, has_order=mode == "taylor")
+            report = replace(report, seed=rng.seed)
+        if report.verdict == "failed" and (spread := check.spread()):
+            why = f"`gradient` is not deterministic: two calls at x differ by {spread:.1e}"
+            report = replace(report, message=f"{report.message}; {why}")
     if report.verdict == "failed" and raise_on_failure:
         raise GradientMismatchError(report)
     return report
@@ -271,6 +280,13 @@ class _Check:
             self.answers.append(leaves)
         i = self._nonfinite()
         return None if i is None else self._report_nonfinite(i)
+
+    def spread(self) -> float:
+        """Largest difference between the answers."""
+        pairs = zip(self.answers[0], self.answers[-1], strict=True)
+        with nonfinite_expected():
+            gaps = [self.xp.max(self.xp.abs(a - b)) for a, b in pairs if math.prod(a.shape)]
+        return max(map(float, gaps), default=0.0)
 
     def directions(self, rng: Generator, n_probes: int, *, has_order: bool) -> CheckReport:
         """Report on random directions, and on a wrong element where one of them disagrees."""

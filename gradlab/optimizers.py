@@ -550,11 +550,9 @@ def _scaled(xp: Namespace, g: Array, factor: Array) -> Array:
 
 def _check_shapes(called: str, column: list[Array], params: list[Array]) -> None:
     for p, x in zip(params, column, strict=True):
-        if p.shape != x.shape:
-            msg = (
-                f"`{called}` must have the shapes of `params`: got {tuple(x.shape)} for "
-                f"{tuple(p.shape)}"
-            )
+        if p.shape != getattr(x, "shape", None):
+            given = tuple(x.shape) if hasattr(x, "shape") else type(x).__name__
+            msg = f"`{called}` must have the shapes of `params`: got {given} for {tuple(p.shape)}"
             raise ValueError(msg)
 
 

@@ -103,6 +103,14 @@ def test_two_swapped_neighbours_are_caught(seed):
     assert report.worst in {("x", (1234,)), ("x", (1235,))}
 
 
+def test_the_seed_of_a_check_is_in_its_report():
+    x = normal(5)
+    found = check(wave, 1.001 * wave_slope(x), x, seed=None)
+    assert check(wave, 1.001 * wave_slope(x), x, seed=found.seed) == found
+    assert check(wave, wave_slope(x), x).seed == 0
+    assert check(wave, wave_slope(x), x, mode="full").seed is None
+
+
 def test_a_zero_jvp_is_caught():
     """A jvp is a gradient in t, of the result along a cotangent."""
     x, v, u = normal(5), normal(5) + 1, np.cos(normal(5))
@@ -384,8 +392,11 @@ def test_an_f_of_a_little_noise_is_judged_within_it():
 
 def test_a_gradient_that_draws_is_wrong_in_one_of_its_answers():
     answers = iter([1.0, 1.1] * 2)
-    report = check(lambda x: np.sum(x**2), lambda x: 2 * x * next(answers), normal(10))
+    report = check(lambda x: np.sum(x**2), lambda x: 2 * x * next(answers), np.ones(10))
     assert report.verdict == "failed"
+    assert "`gradient` is not deterministic: two calls at x differ by 2.0e-01" in report.message
+    steady = check(lambda x: np.sum(x**2), lambda x: 2.2 * x, np.ones(10))
+    assert "deterministic" not in steady.message
 
 
 # What is no gradient --------------------------------------------------------------------------

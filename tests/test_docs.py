@@ -38,3 +38,11 @@ def test_weights_of_a_small_spread_stall_as_is_said(hidden, init, lr, epochs, ac
     network = nn.Network([*layers, nn.Dense(10)], 64, init=init, seed=0)
     history = fit(network, *gl.data.load_digits()[0], epochs=epochs, optimizer=SGD(lr))
     assert history.accuracy[-1] == pytest.approx(accuracy, abs=0.02)
+
+
+@pytest.mark.parametrize("module", [gl.numerical, gl.autodiff])
+def test_verbs_say_what_they_take_and_what_they_raise(module):
+    for verb in ("gradient", "value_and_gradient", "jacobian", "hessian", "jvp", "vjp", "hvp"):
+        said = getattr(module, verb).__doc__
+        elsewhere = "parameters, errors" in said or "Parameters and errors" in said
+        assert elsewhere or ("Parameters\n" in said and "Raises\n" in said), verb

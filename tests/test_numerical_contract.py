@@ -199,10 +199,11 @@ def test_a_vectorized_function_may_not_change_the_library():
 POINTS = {
     "complex": (np.ones(2) * 1j, TypeError, "`x` must be real: got complex128"),
     "truth values": ({"a": np.ones(2) > 0}, TypeError, r"`x\['a'\]` must be real: got bool"),
-    "text": ("abc", TypeError, "must hold numbers"),
+    "text": ("abc", TypeError, "`x` must hold numbers"),
     "nothing": ({}, ValueError, "`x` must hold at least one array"),
-    "None": (None, TypeError, "must hold numbers"),
-    "ragged rows": ([[1.0], [1.0, 2.0]], ValueError, "regular"),
+    "None": (None, TypeError, "`x` must hold numbers"),
+    "None in a tree": ({"a": None}, TypeError, r"`x\['a'\]` must hold numbers"),
+    "ragged rows": ([[1.0], [1.0, 2.0]], ValueError, "`x` must be a regular nested list"),
     "two libraries": (
         [np.ones(2), array_api_strict.ones(2)],
         TypeError,

@@ -155,6 +155,17 @@ def test_products_along_a_direction_stay_between_bounds(backend, method, start):
     assert np.max(seen) <= 1.0
 
 
+@pytest.mark.parametrize("bounds", [None, (0.0, 3.0)])
+def test_hessian_products_keep_tuples_of_numbers(bounds):
+    x = {"a": np.ones(2), "b": (np.asarray(2.0),)}
+    f = lambda p: np.sum(p["a"] ** 2) * p["b"][0]  # noqa: E731
+    got = numerical.hvp(f, x, x, bounds=bounds)
+    np.testing.assert_allclose(got["a"], [8.0, 8.0], rtol=1e-5)
+    assert isinstance(got["b"], tuple)
+    assert got["b"][0].shape == ()
+    np.testing.assert_allclose(got["b"][0], 4.0, rtol=1e-5)
+
+
 def test_a_direction_without_room_between_bounds_is_refused():
     x, v = np.asarray([0.0, 1.0]), np.asarray([1.0, 1.0])
     with pytest.raises(ValueError, match=r"`step` must move every element of `x`.*wider `bounds`"):
@@ -172,6 +183,12 @@ def test_leaves_without_elements_leave_the_room_of_the_others(backend):
     near(numerical.jvp(f, x, v, bounds=(0.0, 1.0)), 3.0, backend, 6)
     near(numerical.hvp(f, x, v, bounds=(0.0, 1.0))["a"], [2.0], backend, 2)
     near(numerical.jvp(xp.sum, x["b"], x["b"], bounds=(0.0, 1.0)), 0.0, backend)
+
+
+def test_products_along_a_direction_take_chunks_too(backend, x):
+    near(numerical.jvp(lambda x: x**2, x, x, chunk_size=1), 2 * gl.to_numpy(x) ** 2, backend)
+    with pytest.raises(ValueError, match="`chunk_size` must be a positive integer or None: got 0"):
+        numerical.jvp(lambda x: x**2, x, x, chunk_size=0)
 
 
 def test_the_step_along_a_direction_may_be_an_array_without_axes(backend, x):

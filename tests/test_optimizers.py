@@ -115,6 +115,8 @@ def test_gradients_must_fit_the_parameters(xp):
         ValueError, match=r"`grads` must have the shapes .*: got \(3,\) for \(2, 3\)"
     ):
         SGD(0.1).step(params, {"W": xp.zeros((3,))}, state)
+    with pytest.raises(ValueError, match=r"`grads` must have the shapes .*: got NoneType"):
+        SGD(0.1).step(params, {"W": None}, state)
     with pytest.raises(ValueError, match="trees must be built alike"):
         SGD(0.1).step(params, {"V": xp.zeros((2, 3))}, state)
 

@@ -36,6 +36,11 @@ def test_nothing_is_left_behind(backend):
         assert gl.to_numpy(value).tobytes() == before[key].tobytes()
 
 
+def test_the_seed_of_a_search_is_kept():
+    found = lr_find(make(), X, LABELS, batch_size=20, seed=None)
+    assert lr_find(make(), X, LABELS, batch_size=20, seed=found.seed) == found
+
+
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
 def test_the_loss_falls_at_the_rate_found_and_below_it(rule, loss):

@@ -139,7 +139,7 @@ discrete(
 rule("add", "elementwise", lambda g: g, lambda g: g)
 rule("subtract", "elementwise", lambda g: g, lambda g: -g)
 rule("multiply", "elementwise", lambda g, b: g * conj(b), lambda g, a: g * conj(a))
-rule("divide", "elementwise", lambda g, b: g / conj(b), lambda g, b, y: -g * conj(y / b))
+rule("divide", "elementwise", lambda g, b: g / conj(b), lambda g, a, b: -g * conj(a / b / b))
 rule("pow", "elementwise", _pow_base, _pow_exponent)
 rule(
     "power_log",

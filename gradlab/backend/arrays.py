@@ -138,7 +138,7 @@ def asarray(obj: Any, dtype: Any = None) -> Array:
     if kept and library.device_of(obj) == backend.device:
         x = obj
     else:
-        values = _on_host(obj, backend.dtype)
+        values = _on_host(obj, backend.dtype, "obj")
         if named is not None:
             values = values.astype(dtype)  # before it goes to a device that may lack the other
         x = library.from_host(values, backend.device)
@@ -168,14 +168,19 @@ def asarray_like(obj: Any, like: Array) -> Array:
     return namespace(like).asarray(values, device=like.device)
 
 
-def ensure_array(x: Any) -> Array:
+def ensure_array(x: Any, called: str = "obj") -> Array:
     """Return an array as it is; anything else becomes one, a NumPy scalar of NumPy's.
+
+    `called` is the name of `x` in messages.
 
     NumPy's operators turn 0-d arrays into scalars, so a caller may hold one without knowing.
     """
     if is_array(x):
         return x
-    return np.asarray(x) if isinstance(x, np.generic) else asarray(x)
+    if isinstance(x, np.generic):
+        return np.asarray(x)
+    backend = get_backend()
+    return load(backend.name).from_host(_on_host(x, backend.dtype, called), backend.device)
 
 
 def rows_of(x: Array) -> Sequence[Array]:
@@ -332,16 +337,16 @@ def _two_libraries(arrays: tuple[Array, ...], names: tuple[str, ...]) -> str:
     )
 
 
-def _on_host(obj: Any, default: str) -> np.ndarray[Any, Any]:
+def _on_host(obj: Any, default: str, called: str) -> np.ndarray[Any, Any]:
     if is_array(obj) or isinstance(obj, np.generic):
         return to_numpy(obj)
     try:
         values = np.asarray(obj)
     except ValueError as error:
-        msg = f"`obj` must be a regular nested list of numbers: {error}"
+        msg = f"`{called}` must be a regular nested list of numbers: {error}"
         raise ValueError(msg) from error
     if values.dtype.kind not in "biufc":
-        msg = f"`obj` must hold numbers: NumPy reads {type(obj).__name__} as {values.dtype}"
+        msg = f"`{called}` must hold numbers: NumPy reads {type(obj).__name__} as {values.dtype}"
         raise TypeError(msg)
     if values.dtype.kind == "f":
         return values.astype(default)

@@ -13,7 +13,6 @@ from typing import Any
 from gradlab.backend import (
     Array,
     Namespace,
-    asarray,
     asarray_like,
     ensure_array,
     is_array,
@@ -62,7 +61,7 @@ def samples(x: Any, features: int, like: Array) -> Array:
     TypeError
         If `x` is complex, or of another library than `like`.
     """
-    x = ensure_array(x)
+    x = ensure_array(x, "x")
     xp = namespace(x, like, names=("x", "network.params"))
     if x.ndim not in (1, 2) or x.shape[-1] != features:
         msg = (
@@ -155,7 +154,7 @@ def _as_array(t: Any, like: Array) -> Array:
     if is_array(t):
         return t
     if isinstance(t, list | tuple):
-        return asarray(t)
+        return ensure_array(t, "t")
     if isinstance(t, bool) or not hasattr(t, "__index__"):
         msg = f"`t` must be an array, or the label of one sample as an integer: got {t!r}"
         raise ValueError(msg)

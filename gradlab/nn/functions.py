@@ -355,7 +355,7 @@ def accuracy_of_rows(scores: Array, rows: Array) -> Array:
 
 def _floating(x: Any, called: str) -> Array:
     """Return `x` as an array; of integers, bytes would wrap around in what is computed."""
-    x = ensure_array(x)
+    x = ensure_array(x, called)
     if kind_of(x.dtype) != "real floating":
         msg = f"`{called}` must be real floating: got {x.dtype}"
         raise TypeError(msg)

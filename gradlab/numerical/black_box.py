@@ -136,7 +136,7 @@ def real_leaves(x: tree.Tree, called: str = "x") -> list[Array]:
     if not names:
         msg = f"`{called}` must hold at least one array: got {x!r}"
         raise ValueError(msg)
-    leaves = [ensure_array(leaf) for leaf in tree.leaves(x)]
+    leaves = [ensure_array(leaf, name) for name, leaf in tree.items(x, called)]
     xp = namespace(*leaves, names=names)
     for i, (name, leaf) in enumerate(zip(names, leaves, strict=True)):
         kind = kind_of(leaf.dtype)

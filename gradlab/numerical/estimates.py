@@ -58,7 +58,7 @@ def estimate_gradient(
         grows with f's own value or curvature.
     seed : int, Generator or None
         The draws are the same on every backend. A `Generator` goes on with its numbers from call
-        to call; None draws fresh ones.
+        to call, and tells its seed; None draws fresh ones.
     vectorized, chunk_size
         As for `gradlab.numerical.gradient`.
 

@@ -242,6 +242,7 @@ def jvp(
     step: float | None = None,
     bounds: tuple[Any, Any] | None = None,
     vectorized: bool = False,
+    chunk_size: int | None = None,
 ) -> Array:
     """Jacobian-vector product: derivative of `f` at `x` along `v`.
 
@@ -259,9 +260,10 @@ def jvp(
         How far the element moves that moves the most, in units of `x`. Default: eps**(1/3)
         (one-sided: eps**(1/2)) of the coarser dtype, times ``max(|x|, 1)`` of the element where
         that is the least.
-    bounds, vectorized
+    bounds, vectorized, chunk_size
         As for `gradlab.numerical.gradient`. Bounds shrink the step along `v` as a whole, or turn it
-        to one side. Of a vectorized `f`, k is 1.
+        to one side. Points are evaluated one by one, whatever the chunks: of a vectorized `f`, k
+        is 1.
 
     Returns
     -------
@@ -284,7 +286,7 @@ def jvp(
     >>> gl.numerical.jvp(lambda x: x**2, x, v).round(6)
     array([ 2., -4.])
     """
-    box = BlackBox(f, x, vectorized=vectorized, chunk_size=None)
+    box = BlackBox(f, x, vectorized=vectorized, chunk_size=chunk_size)
     line = _Line(box, _like(v, x, box.leaves), (method, step, bounds))
     stencil = line.stencil(1 / 3 if method == "central" else 1 / 2)
     values = tuple(box([point[None, ...] for point in line.at(t)]) for t in stencil.points)
@@ -331,7 +333,9 @@ def hvp(
     line = _Line(box, _like(v, x, box.leaves), ("central", step, bounds))
     stencil = line.stencil(1 / 4)
     c = box.eps ** (1 / 4)
-    steps = [_scale(leaf) * c if step is None else step + leaf * 0 for leaf in box.leaves]
+    steps = [
+        box.xp.asarray(_scale(leaf) * c if step is None else step + leaf * 0) for leaf in box.leaves
+    ]
 
     def slope_at(t: Array) -> tree.Tree:
         return gradient(
@@ -345,7 +349,8 @@ def hvp(
 
     sides = [slope_at(t) for t in stencil.points]
     middle = slope_at(stencil.x) if stencil.needs_value else sides[0]
-    return tree.map(lambda at_x, *values: stencil.slope(values, at_x), middle, *sides)
+    slope = lambda at_x, *values: box.xp.asarray(stencil.slope(values, at_x))  # noqa: E731
+    return tree.map(slope, middle, *sides)
 
 
 def hessian(
@@ -515,7 +520,8 @@ class _Line:
         """Leaves of the point; rounding does not take it out of the bounds."""
         xp = self.box.xp
         pairs = zip(self.box.leaves, self.directions, strict=True)
-        point = [x + xp.astype(t, x.dtype) * v for x, v in pairs]
+        # NumPy's operators turn 0-d arrays into scalars, which are no leaves of a tuple
+        point = [xp.asarray(x + xp.astype(t, x.dtype) * v) for x, v in pairs]
         if not self.limits:
             return point
         return [clamp(xp, x, *pair) for x, pair in zip(point, self.limits, strict=True)]

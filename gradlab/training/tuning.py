@@ -36,12 +36,15 @@ class LearningRates:
         On all the data after the steps at each rate; NaN or infinite where that overflowed.
     start : float
         The loss before.
+    seed : int
+        What the batches were drawn with.
     """
 
     lr: float | None
     lrs: list[float]
     losses: list[float]
     start: float
+    seed: int
 
     def __str__(self) -> str:
         rows = [["lr", "loss"], ["", _shown(self.start)]]
@@ -80,7 +83,7 @@ def lr_find(
     optimizer : callable
         Maps a rate to an update rule: `SGD`, `Adam`, ``lambda lr: SGD(lr, momentum=0.9)``.
     seed : int, Generator or None
-        Of the batches. A Generator stays where it is.
+        Of the batches. A Generator stays where it is; None draws one, kept in the result.
 
     Returns
     -------
@@ -155,7 +158,7 @@ def lr_find(
             if mean_rises or not loss <= _NOISE * start:
                 break
             found = min(found, (loss, lr), key=lambda pair: pair[0])
-    return LearningRates(found[1], tried, losses, start)
+    return LearningRates(found[1], tried, losses, start, rng.seed)
 
 
 def _fetched(xp: Namespace, scalars: list[Array]) -> list[float]:
