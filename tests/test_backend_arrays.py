@@ -101,6 +101,12 @@ def test_scalars_of_numpy_belong_to_numpy_and_subclasses_too():
     assert is_array(np.ones(2).view(Mine))
 
 
+def test_an_array_of_cupy_is_one_though_it_names_no_namespace():
+    kind = type("ndarray", (), {"__module__": "cupy", "dtype": np.dtype("float64")})
+    assert is_array(kind())
+    assert not is_array(type("ufunc", (), {"__module__": "cupy._core._kernel"})())
+
+
 def test_two_libraries_in_one_call_are_named_with_the_cure():
     one, other = np.ones(2), array_api_strict.ones(2)
     with pytest.raises(TypeError, match=r"`argument 0` is of numpy, `argument 2` is of array_api"):

@@ -27,6 +27,7 @@ __all__ = [
 
 # Types whose namespace is that of their library, whatever the array: asking costs a lookup.
 _namespace_of_type: dict[type, Namespace] = {}
+_WITHOUT_METHOD = ("cupy", "torch")  # whose arrays have no `__array_namespace__`
 _SCALARS = (bool, int, float, complex, type(None))
 _DTYPES = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
@@ -78,7 +79,9 @@ def is_array(x: object) -> bool:
     """Whether `x` is an array of any library; scalars, NumPy's too, and lists are not."""
     if isinstance(x, np.generic):
         return False
-    return type(x) in _namespace_of_type or hasattr(x, "__array_namespace__") or _is_torch(x)
+    if type(x) in _namespace_of_type or hasattr(x, "__array_namespace__"):
+        return True
+    return library_of(x) in _WITHOUT_METHOD and hasattr(x, "dtype")
 
 
 def asarray(obj: Any, dtype: Any = None) -> Array:
