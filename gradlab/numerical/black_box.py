@@ -38,8 +38,11 @@ def run_one_by_one(f: Callable[[Any], Any], build: Any, points: list[Array]) -> 
 
 def stack_results(results: list[Any], like: Array) -> Array:
     """Shape (k,), of what k calls of a scalar function of arrays such as `like` returned."""
-    for kind in set(map(type, results)):
+    kinds = set(map(type, results))
+    for kind in kinds:
         check_number(next(result for result in results if type(result) is kind), like)
+    if len(kinds) > 1 and any(map(is_array, results)):  # NaN as a number, where f is not defined
+        results = [r if is_array(r) else stack_scalars([r], like)[0, ...] for r in results]
     column = stack_scalars(results, like)
     if column.ndim != 1:
         msg = (
