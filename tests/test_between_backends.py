@@ -46,16 +46,6 @@ def test_a_checkpoint_goes_on_on_the_host_and_back(tmp_path, backend, to_host, o
     assert_near(got, truth, backend.dtype)
 
 
-@pytest.fixture
-def cupy():
-    """CuPy, where it works."""
-    try:
-        with gl.use_backend("cupy"):
-            return pytest.importorskip("cupy")
-    except gl.backend.BackendError as error:
-        pytest.skip(str(error))
-
-
 def test_a_full_gpu_is_a_memory_error_that_leaves_all_as_it_was(cupy):
     pool = cupy.get_default_memory_pool()
     with gl.use_backend("cupy", dtype="float64"):
