@@ -167,6 +167,8 @@ def test_values_are_added_at_repeated_indices(xp):
     index = xp.asarray([0, 0, 2])
     assert gl.to_numpy(scatter_add(values, index, (3,))).tolist() == [3.0, 0.0, 3.0]
     assert gl.to_numpy(scatter_add(values, (slice(1, 4),), (4,))).tolist() == [0.0, 1.0, 2.0, 3.0]
+    turned = xp.asarray([1.0, 2.0, 3.0], dtype=xp.float32) * 1j
+    assert gl.to_numpy(scatter_add(turned, index, (3,))).tolist() == [3j, 0j, 3j]
     one = xp.asarray([[5.0, 6.0]])
     assert gl.to_numpy(scatter_add(one, (None, slice(None)), (2,))).tolist() == [5.0, 6.0]
 

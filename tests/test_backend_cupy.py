@@ -229,6 +229,18 @@ def test_the_selected_gpu_is_the_one_that_computes(install, monkeypatch):
         assert Device.current == 1
 
 
+def test_complex_numbers_are_added_by_their_parts(install):
+    """The additions of CuPy that do not disturb each other are of real numbers."""
+    module = fake_cupy()
+    seen = []
+    module.add = SimpleNamespace(
+        at=lambda x, key, more: seen.append(x.dtype.kind) or np.add.at(x, key, more)
+    )
+    install(module)
+    got = on_cupy.add_at(np.zeros(2, complex), [0, 0], np.asarray([1 + 2j, 3j]))
+    assert (got.tolist(), seen) == ([1 + 5j, 0j], ["f", "f"])
+
+
 def test_auto_takes_the_gpu_where_it_works(install):
     install(fake_cupy())
     backend = enter("auto")

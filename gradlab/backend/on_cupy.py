@@ -202,5 +202,8 @@ def _first_line(error: BaseException) -> str:
 
 
 def add_at(x: Array, key: Any, values: Array) -> Array:
-    _cupy().add.at(x, key, values)
+    add = _cupy().add
+    parts = (x.real, values.real), (x.imag, values.imag)  # its atomic additions are of real numbers
+    for part, more in parts if x.dtype.kind == "c" else [(x, values)]:
+        add.at(part, key, more)
     return x
