@@ -130,6 +130,15 @@ def waits(monkeypatch):
 
 
 @pytest.fixture
+def cupy():
+    """CuPy, where it works."""
+    if MISSING["cupy"] is not None and "cupy" not in REQUIRED:
+        pytest.skip(MISSING["cupy"])
+    _fail_if_missing("cupy")
+    return importlib.import_module("cupy")
+
+
+@pytest.fixture
 def assert_close():
     """Compare an array with the truth: values, shape, and on request the dtype."""
 

@@ -81,16 +81,15 @@ def test_values_are_those_of_numpy(name):
     np.testing.assert_allclose(seen[0], real(FUNCTIONS[name])(anp, x), atol=1e-13)
 
 
-@pytest.mark.parametrize("device", ["CPU_DEVICE", "device1"])
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_the_same_numbers_on_the_strict_standard(name, device):
+def test_the_same_numbers_on_every_backend(name, backend):
     x = samples((3, 5), (-1.5, 1.5))
     f = loss_of(real(FUNCTIONS[name]))
-    with gl.use_backend(f"array_api_strict:{device}"):
-        strict = gl.asarray(x)
-        got = autodiff.gradient(f, strict)
-        assert (got.device, got.dtype) == (strict.device, strict.dtype)
-        np.testing.assert_allclose(gl.to_numpy(got), autodiff.gradient(f, x), 1e-9, 1e-11)
+    theirs = gl.asarray(x, backend.dtype)
+    got = autodiff.gradient(f, theirs)
+    assert (got.device, got.dtype) == (theirs.device, theirs.dtype)
+    rtol = 1e-9 if backend.dtype == "float64" else 1e-3
+    np.testing.assert_allclose(gl.to_numpy(got), autodiff.gradient(f, x), rtol, rtol / 100)
 
 
 @settings(max_examples=60)

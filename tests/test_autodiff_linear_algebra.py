@@ -97,18 +97,17 @@ def test_derivatives_of_matrices_and_stacks(name, shape):
     check(FUNCTIONS[name], samples(shape, (-1.5, 1.5), 5), rtol=1e-6)
 
 
-@pytest.mark.parametrize("device", ["CPU_DEVICE", "device1", "no_float64"])
+@pytest.mark.parametrize("shape", [(4, 4), (2, 4, 4)])
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_the_same_numbers_on_the_strict_standard(name, device):
-    x = samples((4, 4), (-1.5, 1.5), 5)
-    with gl.use_backend(f"array_api_strict:{device}") as backend:
-        strict = gl.asarray(x, backend.dtype)
-        got = autodiff.gradient(loss_of(FUNCTIONS[name]), strict)
-        assert (got.device, got.dtype) == (strict.device, strict.dtype)
-        expected = autodiff.gradient(loss_of(FUNCTIONS[name]), x)
-        rtol = 1e-9 if backend.dtype == "float64" else 5e-3
-        scale = max(1, np.max(np.abs(expected)))
-        np.testing.assert_allclose(gl.to_numpy(got), expected, rtol=rtol, atol=rtol * scale)
+def test_the_same_numbers_on_every_backend(name, shape, backend):
+    x = samples(shape, (-1.5, 1.5), 5)
+    theirs = gl.asarray(x, backend.dtype)
+    got = autodiff.gradient(loss_of(FUNCTIONS[name]), theirs)
+    assert (got.device, got.dtype) == (theirs.device, theirs.dtype)
+    expected = autodiff.gradient(loss_of(FUNCTIONS[name]), x)
+    rtol = 1e-9 if backend.dtype == "float64" else 5e-3
+    scale = max(1, np.max(np.abs(expected)))
+    np.testing.assert_allclose(gl.to_numpy(got), expected, rtol=rtol, atol=rtol * scale)
 
 
 def test_every_function_of_the_extension_is_there_and_tried():

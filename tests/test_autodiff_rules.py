@@ -236,18 +236,16 @@ def example(name):
 EVERYTHING = [*UNARY, *BINARY, *REDUCTIONS, *MANIPULATIONS]
 
 
-@pytest.mark.parametrize("device", ["CPU_DEVICE", "device1", "no_float64"])
 @pytest.mark.parametrize("name", EVERYTHING)
-def test_the_same_numbers_on_the_strict_standard(name, device):
-    """Gradients, dtype and device on array-api-strict; truth: the same rule on NumPy."""
+def test_the_same_numbers_on_every_backend(name, backend):
+    """Gradients, dtype and device; truth: the same rule on NumPy."""
     f, x = example(name)
-    with gl.use_backend(f"array_api_strict:{device}") as backend:
-        strict = gl.asarray(x, backend.dtype)
-        if name == "astype" and device == "no_float64":
-            return
-        got = autodiff.gradient(loss_of(f), strict)
-        assert got.device == strict.device
-        assert got.dtype == strict.dtype
-        expected = autodiff.gradient(loss_of(f), x)
-        rtol = 1e-9 if backend.dtype == "float64" else 1e-3
-        np.testing.assert_allclose(gl.to_numpy(got), expected, rtol=rtol, atol=rtol)
+    theirs = gl.asarray(x, backend.dtype)
+    if name == "astype" and backend.dtype == "float32":
+        return
+    got = autodiff.gradient(loss_of(f), theirs)
+    assert got.device == theirs.device
+    assert got.dtype == theirs.dtype
+    expected = autodiff.gradient(loss_of(f), x)
+    rtol = 1e-9 if backend.dtype == "float64" else 1e-3
+    np.testing.assert_allclose(gl.to_numpy(got), expected, rtol=rtol, atol=rtol)

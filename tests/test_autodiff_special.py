@@ -450,6 +450,10 @@ def test_the_same_numbers_on_every_backend(name, xp):
         pytest.importorskip("scipy.special", reason="values are SciPy's")
     f, interval = FUNCTIONS[name]
     host = samples((2, 3), interval).astype(np.float32)
+    if name == "stdtr second" and gl.get_backend().name == "cupy":
+        with pytest.raises(NotImplementedError, match="cupy has no special function 'stdtr'"):
+            autodiff.gradient(lambda x: f(x, x), xp.asarray(host))
+        return
     found = []
     for x in (xp.asarray(host), host.astype(np.float64)):
         given = (x * 0 + 1.25,) if " " in name else ()

@@ -102,6 +102,12 @@ def test_scalars_of_numpy_belong_to_numpy_and_subclasses_too():
     assert is_array(np.ones(2).view(Mine))
 
 
+def test_an_array_of_cupy_is_one_though_it_names_no_namespace():
+    kind = type("ndarray", (), {"__module__": "cupy", "dtype": np.dtype("float64")})
+    assert is_array(kind())
+    assert not is_array(type("ufunc", (), {"__module__": "cupy._core._kernel"})())
+
+
 def test_two_libraries_in_one_call_are_named_with_the_cure():
     one, other = np.ones(2), array_api_strict.ones(2)
     with pytest.raises(TypeError, match=r"`argument 0` is of numpy, `argument 2` is of array_api"):
@@ -162,6 +168,8 @@ def test_values_are_added_at_repeated_indices(xp):
     index = xp.asarray([0, 0, 2])
     assert gl.to_numpy(scatter_add(values, index, (3,))).tolist() == [3.0, 0.0, 3.0]
     assert gl.to_numpy(scatter_add(values, (slice(1, 4),), (4,))).tolist() == [0.0, 1.0, 2.0, 3.0]
+    turned = xp.asarray([1.0, 2.0, 3.0], dtype=xp.float32) * 1j
+    assert gl.to_numpy(scatter_add(turned, index, (3,))).tolist() == [3j, 0j, 3j]
     one = xp.asarray([[5.0, 6.0]])
     assert gl.to_numpy(scatter_add(one, (None, slice(None)), (2,))).tolist() == [5.0, 6.0]
 

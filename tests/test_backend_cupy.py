@@ -72,7 +72,8 @@ def fake_cupy(count=2, driver=13000, fails=None):
         driverGetVersion=lambda: driver,
         runtimeGetVersion=lambda: 13010,
         getDeviceCount=count_devices,
-        getDevice=lambda: 1,
+        getDevice=lambda: Device.current,
+        setDevice=lambda index: setattr(Device, "current", index),
         memGetInfo=lambda: (2**30, 2**32),
         getDeviceProperties=lambda index: {"name": f"GPU {index}".encode()},
     )
@@ -102,9 +103,12 @@ def install(monkeypatch):
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
         clear()
 
+    monkeypatch.setattr(Device, "current", 1)
+
     def clear():
         _try_out.cache_clear()
         selection._resolve_auto.cache_clear()
+        vars(selection._of_thread).clear()
 
     yield install
     clear()
@@ -204,7 +208,37 @@ def test_memory_is_given_back_to_the_selected_device(install):
     with gl.use_backend("cupy:0"):
         gl.backend.free_cached_memory()
     assert module.get_default_memory_pool().held == {0: 0, 1: 2**20}
-    assert module.get_default_pinned_memory_pool().held[1] == 0
+    assert module.get_default_pinned_memory_pool().held[0] == 0
+
+
+def test_the_selected_gpu_is_the_one_that_computes(install, monkeypatch):
+    install(fake_cupy())
+    with gl.use_backend("cupy:0"):
+        assert Device.current == 0
+        with gl.use_backend("cupy:1"):
+            assert Device.current == 1
+        with gl.use_backend("numpy"):
+            assert Device.current == 0
+        assert Device.current == 0
+    assert Device.current == 1
+    monkeypatch.setenv("GRADLAB_BACKEND", "cupy:0")
+    gl.get_backend()
+    assert Device.current == 0
+    with Device(1):  # as a program may choose for itself
+        gl.get_backend()
+        assert Device.current == 1
+
+
+def test_complex_numbers_are_added_by_their_parts(install):
+    """The additions of CuPy that do not disturb each other are of real numbers."""
+    module = fake_cupy()
+    seen = []
+    module.add = SimpleNamespace(
+        at=lambda x, key, more: seen.append(x.dtype.kind) or np.add.at(x, key, more)
+    )
+    install(module)
+    got = on_cupy.add_at(np.zeros(2, complex), [0, 0], np.asarray([1 + 2j, 3j]))
+    assert (got.tolist(), seen) == ([1 + 5j, 0j], ["f", "f"])
 
 
 def test_auto_takes_the_gpu_where_it_works(install):

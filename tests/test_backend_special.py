@@ -15,10 +15,8 @@ class CuPyArray:
     """What is asked of an array of CuPy; its type's module says whose it is."""
 
     __module__ = "cupy"
-    dtype = np.dtype("float64")
-
-    def __array_namespace__(self):
-        raise AssertionError
+    dtype = np.dtype("float32")
+    device = SimpleNamespace(id=0)
 
 
 @pytest.fixture
@@ -55,6 +53,14 @@ def test_cupys_own_functions_are_called_and_data_stay_on_the_gpu(monkeypatch):
     assert special_function("erf", x) == ("erf of", x)
     with pytest.raises(NotImplementedError, match=r"cupy has no special function 'stdtr'.*to_nump"):
         special_function("stdtr", x, x)
+
+
+def test_cupy_gets_the_order_of_a_function_as_an_array(monkeypatch):
+    """It compares the order, and takes what comes of that for an array."""
+    monkeypatch.setattr(on_cupy, "from_host", lambda values, device: values)
+    monkeypatch.setattr(on_cupy, "special", lambda: SimpleNamespace(polygamma=lambda n, x: n))
+    order = special_function("polygamma", 2, CuPyArray())
+    np.testing.assert_array_equal(order, np.float32(2), strict=True)
 
 
 def test_torchs_data_stay_on_their_device():

@@ -46,16 +46,6 @@ def test_a_checkpoint_goes_on_on_the_host_and_back(tmp_path, backend, to_host, o
     assert_near(got, truth, backend.dtype)
 
 
-@pytest.fixture
-def cupy():
-    """CuPy, where it works."""
-    try:
-        with gl.use_backend("cupy"):
-            return pytest.importorskip("cupy")
-    except gl.backend.BackendError as error:
-        pytest.skip(str(error))
-
-
 def test_a_full_gpu_is_a_memory_error_that_leaves_all_as_it_was(cupy):
     pool = cupy.get_default_memory_pool()
     with gl.use_backend("cupy", dtype="float64"):
@@ -78,11 +68,14 @@ def test_a_full_gpu_is_a_memory_error_that_leaves_all_as_it_was(cupy):
         fit(network, x, t, steps=2)
 
 
-def test_arrays_are_made_on_the_gpu_that_is_named(cupy):
+def test_arrays_are_made_and_computed_with_on_the_gpu_that_is_named(cupy):
     if cupy.cuda.runtime.getDeviceCount() < 2:
         pytest.skip("one GPU alone")
     with gl.use_backend("cupy:1"):
         network = gl.TwoLayerNetwork(4, 3, 2, seed=0)
         arrays = [gl.asarray(np.ones(3)), gl.asarray([1, 2]), *network.params.values()]
+        x, t = gl.asarray(np.ones((6, 4))), gl.asarray([0, 1] * 3)
+        fit(network, x, t, epochs=1, batch_size=2)
+        arrays += [network.loss(x, t), *network.numerical_gradient(x, t).values()]
     assert [array.device.id for array in arrays] == [1] * len(arrays)
     assert cupy.cuda.runtime.getDevice() == 0

@@ -25,7 +25,6 @@ def test_each_example_is_known_and_under_sixty_lines():
     assert all(len(script.read_text().splitlines()) < 60 for script in EXAMPLES)
 
 
-@pytest.mark.parametrize("backend", ["numpy", "array_api_strict", "array_api_strict:device1"])
 @pytest.mark.parametrize("script", EXAMPLES, ids=lambda script: script.stem)
 def test_an_example_runs(script, backend):
     arguments = ["2"] if script.stem == "mini_batch" else []
@@ -34,7 +33,7 @@ def test_an_example_runs(script, backend):
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "GRADLAB_BACKEND": backend},
+        env={**os.environ, "GRADLAB_BACKEND": str(backend)},
     )
     assert done.returncode == 0, done.stderr
     assert SHOWN[script.stem] in done.stdout

@@ -131,6 +131,15 @@ def test_nan_spreads_to_the_elements_that_it_touches_and_no_further():
     assert math.isnan(gradient(lambda x: x[0], np.asarray([math.nan]))[0])
 
 
+@pytest.mark.parametrize("undefined", [-1.0, 2.0])
+def test_a_number_may_stand_beside_arrays_where_f_is_not_defined(xp, undefined):
+    def f(x):
+        return xp.sum(x**2) if bool(xp.any(x == undefined)) else math.nan
+
+    got = gl.to_numpy(gradient(f, xp.asarray([-1.0, 2.0])))
+    np.testing.assert_allclose(got, [math.nan, 4.0] if undefined < 0 else [-2.0, math.nan], 1e-3)
+
+
 INFINITE = {
     "gradient": numerical.gradient,
     "forward": lambda f, x: numerical.gradient(f, x, method="forward"),

@@ -127,6 +127,26 @@ def test_a_function_waits_for_its_device_no_oftener_than_it_must(name, waits):
     assert len(waits) <= expected
 
 
+WITHOUT_WAITS = {name: call for name, (call, waits) in CALLS.items() if waits == 0} | {
+    "gradient of abs": lambda x: autodiff.gradient(lambda x: bowl(abs(x)), x),
+    "Sigmoid.change": lambda x: nn.Sigmoid.change(gl.namespace(x), x, nn.sigmoid(x), x),
+    "Tanh.change": lambda x: nn.Tanh.change(gl.namespace(x), x, nn.tanh(x), x),
+    "ReLU.change": lambda x: nn.ReLU.change(gl.namespace(x), x, nn.relu(x), x),
+}
+
+
+@pytest.mark.filterwarnings("ignore:cupyx.allow_synchronize")  # it sees copies to the host
+@pytest.mark.parametrize("name", WITHOUT_WAITS)
+def test_cupy_waits_for_nothing_either(name, cupy):
+    """CuPy's own functions may wait, and so may those that array-api-compat puts in their place."""
+    import cupyx  # noqa: PLC0415  (where CuPy works)
+
+    with gl.use_backend("cupy"):
+        x = gl.asarray(BOWL)
+        with cupyx.allow_synchronize(allow=False):
+            WITHOUT_WAITS[name](x)
+
+
 @pytest.mark.parametrize("module", [numerical, autodiff, optimizers, nn, training])
 def test_every_public_function_is_in_the_table(module):
     room = module.__name__.partition(".")[2]

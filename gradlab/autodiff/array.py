@@ -429,7 +429,10 @@ class Array(NumPyProtocols):
         return int(self._value("int(x)"))
 
     def __index__(self) -> int:
-        return operator.index(self._value("operator.index(x)"))
+        value = self._value("operator.index(x)")
+        if not hasattr(value, "__index__"):  # of CuPy
+            value = value.item()
+        return operator.index(value)
 
     def __complex__(self) -> complex:
         return complex(self._value("complex(x)"))

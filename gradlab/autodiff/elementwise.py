@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 from gradlab.autodiff.rule import discrete, rule
-from gradlab.backend import kind_of, namespace
+from gradlab.backend import kind_of, namespace, sign
 
 __all__ = ["conj", "is_complex_dtype", "is_inexact_dtype", "ratio"]
 
@@ -51,7 +51,7 @@ def conj(x: Any) -> Any:
 def _unit(xp: Any, x: Any) -> Any:
     """Sign of real numbers; complex ones by their size, and 0 where that is 0."""
     if not is_complex_dtype(x.dtype):
-        return xp.sign(x)
+        return sign(x)
     size = xp.abs(x)
     return x * ratio(xp, xp.ones_like(size), size)
 

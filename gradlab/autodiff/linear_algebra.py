@@ -493,6 +493,9 @@ def slogdet(xp: Any, x: Any, /) -> SlogdetResult:
 def solve(xp: Any, a: Any, b: Any, /) -> Any:
     if len(b.shape) == 1:
         return solve(xp, a, b[:, None])[..., 0]
+    if a.shape[:-2] != b.shape[:-2]:  # CuPy takes stacks of one shape alone
+        stack = xp.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        a, b = (xp.broadcast_to(m, (*stack, *m.shape[-2:])) for m in (a, b))
     return apply(RULES["linalg.solve"], (a, b), {})
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "nonfinite_expected",
     "overflow_expected",
     "rows_of",
+    "sign",
     "stack_arrays",
     "stack_scalars",
     "synchronize",
@@ -30,6 +31,7 @@ __all__ = [
 
 # Types whose namespace is that of their library, whatever the array: asking costs a lookup.
 _namespace_of_type: dict[type, Namespace] = {}
+_WITHOUT_METHOD = ("cupy", "torch")  # whose arrays have no `__array_namespace__`
 _SCALARS = (bool, int, float, complex, type(None))
 _KINDS = {  # by a part of the names of their dtypes
     "bool": "bool",
@@ -87,7 +89,9 @@ def is_array(x: object) -> bool:
     """Whether `x` is an array of any library; scalars, NumPy's too, and lists are not."""
     if isinstance(x, np.generic):
         return False
-    return type(x) in _namespace_of_type or hasattr(x, "__array_namespace__") or _is_torch(x)
+    if type(x) in _namespace_of_type or hasattr(x, "__array_namespace__"):
+        return True
+    return library_of(x) in _WITHOUT_METHOD and hasattr(x, "dtype")
 
 
 def kind_of(dtype: Any) -> str:
@@ -191,6 +195,17 @@ def rows_of(x: Array) -> Sequence[Array]:
     if x.ndim == 1:
         return [x[r, ...] for r in range(x.shape[0])]
     return list(x) if type(x) is np.ndarray else namespace(x).unstack(x)
+
+
+def sign(x: Array) -> Array:
+    """Sign of each real number, 0 at 0, NaN where it is NaN, without a wait for the device.
+
+    array-api-compat's `sign` writes NaN of CuPy's through a mask, whose size CuPy waits for.
+    """
+    xp = namespace(x)
+    if library_of(x) == "cupy":
+        return xp.where(x > 0, 1, xp.where(x < 0, -1, x))
+    return xp.sign(x)
 
 
 def stack_arrays(arrays: Sequence[Array]) -> Array:

@@ -6,6 +6,7 @@ gradlab names NumPy, CuPy or array-api-strict.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, Protocol, TypeAlias, cast
@@ -45,6 +46,10 @@ class Library(Protocol):
 
     def find_device(self, device: str | None) -> Device:
         """Name of the requested device (None: the library's current one), tried once."""
+        ...
+
+    def activate(self, device: Device) -> Callable[[], object]:
+        """Let this thread compute on `device`; what is returned lets it where it did before."""
         ...
 
     def from_host(self, values: Array, device: Device | None) -> Array:

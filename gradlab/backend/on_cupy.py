@@ -8,13 +8,15 @@ computation is tried once on each device that is selected.
 from __future__ import annotations
 
 import importlib.util
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 from gradlab.backend.errors import BackendNotInstalledError, BackendUnavailableError, Reason
 from gradlab.backend.library import Array, Device, Namespace
 
 __all__ = [
+    "activate",
     "add_at",
     "chunk_bytes",
     "describe",
@@ -60,6 +62,14 @@ def find_device(device: str | None) -> Device:
         raise BackendUnavailableError(msg, reason="bad_index")
     _try_out(index)
     return index
+
+
+def activate(device: Device) -> Callable[[], object]:
+    runtime = _cupy().cuda.runtime
+    before = runtime.getDevice()
+    if before != device:  # CuPy computes on the current one, and nowhere else
+        runtime.setDevice(device)
+    return partial(runtime.setDevice, before)
 
 
 def from_host(values: Array, device: Device | None) -> Array:
@@ -192,5 +202,8 @@ def _first_line(error: BaseException) -> str:
 
 
 def add_at(x: Array, key: Any, values: Array) -> Array:
-    _cupy().add.at(x, key, values)
+    add = _cupy().add
+    parts = (x.real, values.real), (x.imag, values.imag)  # its atomic additions are of real numbers
+    for part, more in parts if x.dtype.kind == "c" else [(x, values)]:
+        add.at(part, key, more)
     return x

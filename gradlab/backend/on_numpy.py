@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from gradlab.backend.library import HOST_CHUNK_BYTES, Array, Device, Namespace
 
 __all__ = [
+    "activate",
     "add_at",
     "chunk_bytes",
     "describe",
@@ -32,6 +34,11 @@ def namespace() -> Namespace:
 
 def find_device(device: str | None) -> Device:
     return "cpu"
+
+
+def activate(device: Device) -> Callable[[], object]:
+    """Nothing to change: there is one device."""
+    return bool
 
 
 def from_host(values: Array, device: Device | None) -> Array:

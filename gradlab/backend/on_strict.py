@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from gradlab.backend.errors import BackendNotInstalledError, BackendUnavailableE
 from gradlab.backend.library import HOST_CHUNK_BYTES, Array, Device, Namespace
 
 __all__ = [
+    "activate",
     "add_at",
     "chunk_bytes",
     "describe",
@@ -48,6 +50,11 @@ def find_device(device: str | None) -> Device:
         msg = f"array_api_strict has no device {device!r}: it has {names}"
         raise BackendUnavailableError(msg, reason="bad_index") from error
     return device
+
+
+def activate(device: Device) -> Callable[[], object]:
+    """Nothing to change: its arrays say where they compute."""
+    return bool
 
 
 def from_host(values: Array, device: Device | None) -> Array:

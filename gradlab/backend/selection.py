@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import threading
 from collections.abc import Callable
 from contextlib import ContextDecorator, ExitStack
 from contextvars import ContextVar
@@ -72,6 +73,7 @@ _in_context: ContextVar[_Request | None] = ContextVar("gradlab_backend", default
 _dtype_in_context: ContextVar[str | None] = ContextVar("gradlab_dtype", default=None)
 _entered: ContextVar[tuple[tuple[_Use, ExitStack], ...]] = ContextVar("gradlab_entered", default=())
 _of_process: dict[str, Any] = {"request": None, "dtype": None}  # read by every thread
+_of_thread = threading.local()  # `place`: the library and device that it was last let compute on
 
 
 def get_backend() -> Backend:
@@ -97,9 +99,12 @@ def get_backend() -> Backend:
     ...     gl.get_backend()
     Backend(name='numpy', device='cpu', dtype='float32', source='use_backend', fallback='')
     """
-    request = _in_context.get() or _of_process["request"] or _from_environment() or _DEFAULT
-    name, device, fallback = _resolve(request)
-    return Backend(name, device, _find_dtype(name, device), request.source, fallback)
+    backend = _in_force()
+    place = backend.name, backend.device
+    if getattr(_of_thread, "place", None) != place:  # once: programs may choose another GPU, too
+        load(backend.name).activate(backend.device)
+        _of_thread.place = place
+    return backend
 
 
 def set_backend(spec: str | Backend | None, *, dtype: str | None = None) -> None:
@@ -153,6 +158,9 @@ def use_backend(spec: str | Backend | None = None, *, dtype: str | None = None) 
     -----
     A thread starts without its parent's selection: hand it over by
     ``contextvars.copy_context().run``, or enter ``use_backend(parent_backend)`` in the thread.
+
+    CuPy computes on its current device alone: the GPU that is selected becomes that of the thread,
+    until the block ends.
     """
     return _Use(*_checked(spec, dtype, "use_backend"))
 
@@ -176,7 +184,8 @@ class _Use(ContextDecorator):
                 undo.callback(_in_context.reset, _in_context.set(self._request))
             if self._dtype is not None:
                 undo.callback(_dtype_in_context.reset, _dtype_in_context.set(self._dtype))
-            backend = get_backend()
+            backend = _in_force()
+            undo.callback(load(backend.name).activate(backend.device))
             _entered.set((*_entered.get(), (self, undo.pop_all())))
         return backend
 
@@ -204,6 +213,12 @@ class _Use(ContextDecorator):
                 return await func(*args, **kwargs)
 
         return call  # type: ignore[return-value]  # a coroutine function for a coroutine function
+
+
+def _in_force() -> Backend:
+    request = _in_context.get() or _of_process["request"] or _from_environment() or _DEFAULT
+    name, device, fallback = _resolve(request)
+    return Backend(name, device, _find_dtype(name, device), request.source, fallback)
 
 
 def _checked(

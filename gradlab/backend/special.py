@@ -41,6 +41,8 @@ def special_function(name: str, *operands: Any) -> Array:
     like = next(x for x in operands if is_array(x) or isinstance(x, np.generic))
     function = getattr(_module(like), name, None)
     if function is not None:
+        if library_of(like) == "cupy":  # takes arrays alone, as the order of `polygamma`, too
+            return function(*(_of_dtype(x, like) if type(x) is int else x for x in operands))
         return function(*operands)
     if _is_away(like):
         msg = (
@@ -51,6 +53,10 @@ def special_function(name: str, *operands: Any) -> Array:
     return asarray_like(
         _on_host(name, [x if type(x) is int else to_numpy(x) for x in operands]), like
     )
+
+
+def _of_dtype(number: int, like: Array) -> Array:
+    return asarray_like(np.asarray(number, like.dtype), like)
 
 
 def _module(like: Array) -> Any:

@@ -55,7 +55,7 @@ class Sigmoid:
         lost, b = (xp.where(is_up, part, -part) for part in ((a - b) + u, b))
         with overflow_expected():
             tail = 1 / (1 + xp.exp(-b) * (1 - lost))
-        return xp.sign(u) * xp.where(is_up, other, y) * tail * -xp.expm1(-xp.abs(u))
+        return xp.where(is_up, -other, y) * tail * xp.expm1(-xp.abs(u))
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,9 @@ def run_one_by_one(f: Callable[[Any], Any], build: Any, points: list[Array]) -> 
 def stack_results(results: list[Any], like: Array) -> Array:
     """Shape (k,), of what k calls of a scalar function of arrays such as `like` returned."""
     _check_numbers(results, like)
+    if len(set(map(type, results))) > 1 and any(map(is_array, results)):
+        # NaN as a number, where f is not defined
+        results = [r if is_array(r) else stack_scalars([r], like)[0, ...] for r in results]
     column = stack_scalars(results, like)
     if column.ndim != 1:
         msg = (
