@@ -18,6 +18,7 @@ _SHRINKS = 0.5  # per quarter of the run; a gradient that shrinks less is not on
 _VISIBLE = 1000  # roundings of f: a rise that is known to a tenth of a percent
 _NEAREST = 3  # pairs of trials so near that a rise which grows as they come nearer is noise
 _BENDS = (8, 1.5)  # powers of the distance: a line rises with the first, a jump with none
+_LEVEL = 0.9  # power, below which a rise is no line's
 
 
 def judge_end(run: Record) -> Verdict:
@@ -53,7 +54,8 @@ def judge_failed_search(run: Record, search: Search, start: Trial) -> Verdict:
 
     The tell is how f rises over the trials: a valley's floor bends, so that half the distance
     makes a quarter of the rise, down to where the rise drowns in rounding. A kink, a jump, an edge
-    and a gradient of another function do not.
+    and a gradient of another function do not. Where terms of f cancel, its rounding is larger than
+    its value tells; what is higher behind x, too, by as much, is no jump.
     """
     if not -math.inf < start.slope < 0:
         out_of_range = "the square of the gradient is out of the range of its dtype: scale f"
@@ -67,12 +69,20 @@ def judge_failed_search(run: Record, search: Search, start: Trial) -> Verdict:
         far, near = seen[-1]
         rise, part = far.loss - start.loss, near.distance / far.distance
         low, high = (rise * part**power for power in _BENDS)
-        if not low <= near.loss - start.loss < high < math.inf:
+        lift = near.loss - start.loss
+        is_level = lift > rise * part**_LEVEL and _at(run, -near.distance) - start.loss > lift / 2
+        if not low <= lift < high < math.inf and not is_level:
             return "stalled", (
                 "no step along the gradient lowers f, as it promises: look for a kink, a jump, "
                 "an edge of the domain, or a gradient that is not that of f"
             )
     return "converged", "no step along the gradient lowers f any more"
+
+
+def _at(run: Record, distance: float) -> float:
+    """Value of f so far from the last point, against the gradient."""
+    objective = run.objective
+    return float(objective.loss(objective.moved(run.last, distance)))
 
 
 def _judge_fall(run: Record) -> Verdict | None:
