@@ -352,3 +352,20 @@ def test_traces_nest_where_operators_of_the_library_refuse_other_classes(xp, pow
         return autodiff.gradient(lambda y: (x @ y) * (y @ x), x) @ x
 
     assert_close(autodiff.gradient(g, xp.asarray([1.0, 2.0])), [40.0, 80.0])
+
+
+WITH_SCALARS = {
+    "right": lambda xp, x: x * np.float64(2),
+    "left": lambda xp, x: np.float64(2) * x,
+    "function": lambda xp, x: xp.multiply(x, np.float64(2)),
+    "power": lambda xp, x: x ** np.float64(1) * 2,
+    "three": lambda xp, x: xp.where(x > 0, x * np.sqrt(4.0), np.float64(0)),
+}
+
+
+@pytest.mark.parametrize("f", WITH_SCALARS.values(), ids=WITH_SCALARS)
+def test_scalars_of_numpy_are_constants_beside_arrays_of_any_library(f):
+    x = array_api_strict.asarray([1.0, 2.0], device=array_api_strict.Device("device1"))
+    got = gl.grad(lambda x: (xp := x.__array_namespace__()).sum(f(xp, x)))(x)
+    assert (got.device, got.dtype) == (x.device, x.dtype)
+    np.testing.assert_array_equal(gl.to_numpy(got), [2.0, 2.0])

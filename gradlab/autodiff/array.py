@@ -20,7 +20,7 @@ from gradlab.autodiff.elementwise import is_inexact_dtype
 from gradlab.autodiff.node import LEVEL, Node, next_serial
 from gradlab.autodiff.numpy_protocols import NumPyProtocols
 from gradlab.autodiff.rule import RULES, Rule
-from gradlab.backend import is_array, kind_of, namespace, snapshot, to_numpy
+from gradlab.backend import is_array, kind_of, namespace, snapshot, to_numpy, with_namespace
 
 __all__ = [
     "Array",
@@ -68,7 +68,7 @@ def constant(data: Any) -> Array:
 def apply(rule: Rule, operands: Sequence[Any], options: dict[str, Any]) -> Array:
     """Compute a function, and record a node where an operand is traced."""
     level, inner, traced = _taken_apart(rule, operands)
-    xp = namespace(*inner)
+    xp, inner = with_namespace(inner)
     if is_traced(xp):  # operators of a library may refuse what is traced
         inner = [constant(x) if is_array(x) else x for x in inner]
     result = computed(rule, xp, inner, options)
@@ -89,7 +89,7 @@ def apply_parts(
     The rules share their `forward`; what their pulls call ``e`` are all the results.
     """
     level, inner, traced = _taken_apart(rules[0], operands)
-    xp = namespace(*inner)
+    xp, inner = with_namespace(inner)
     parts = rules[0].forward(xp, *inner, **options)
     return [
         _recorded(rule, operands, options, level, inner, traced, xp, (part, tuple(parts)))

@@ -16,6 +16,7 @@ from gradlab.backend.arrays import (
     stack_scalars,
     synchronize,
     to_numpy,
+    with_namespace,
 )
 from gradlab.backend.doctor import examine
 from gradlab.backend.errors import (
@@ -79,4 +80,5 @@ __all__ = [
     "synchronize",
     "to_numpy",
     "use_backend",
+    "with_namespace",
 ]

@@ -27,6 +27,7 @@ __all__ = [
     "stack_scalars",
     "synchronize",
     "to_numpy",
+    "with_namespace",
 ]
 
 # Types whose namespace is that of their library, whatever the array: asking costs a lookup.
@@ -83,6 +84,21 @@ def namespace(*arrays: Array, names: tuple[str, ...] = ()) -> Namespace:
         elif getattr(found, "inner", None) is not xp:
             raise TypeError(_two_libraries(arrays, names))
     return load(get_backend().name).namespace() if found is None else found
+
+
+def with_namespace(values: list[Any]) -> tuple[Namespace, list[Any]]:
+    """Namespace of some values, and these: beside arrays of another library, NumPy's scalars too.
+
+    Those libraries take them in their operators, as constants such as ``np.sqrt(2.0)``.
+    """
+    try:
+        return namespace(*values), values
+    except TypeError:
+        like = next((x for x in values if is_array(x)), None)
+        if like is None or not any(isinstance(x, np.generic) for x in values):
+            raise
+        to_it = [asarray_like(x, like) if isinstance(x, np.generic) else x for x in values]
+        return namespace(*to_it), to_it
 
 
 def is_array(x: object) -> bool:
