@@ -77,6 +77,11 @@ def _promoted(xp: Any, g: Any, *operands: Any) -> list[Any]:
     return [xp.astype(x, dtype, copy=False) if hasattr(x, "dtype") else x for x in operands]
 
 
+def _divisor(g: Any, a: Any, b: Any) -> Any:
+    slope = -a / b / b if _is_number(a) else -(a / b / b)  # whole numbers without sign would wrap
+    return g * conj(slope)
+
+
 def _pow_base(xp: Any, g: Any, a: Any, b: Any, call: Any) -> Any:
     if _is_number(b):
         if b == 0:
@@ -139,7 +144,7 @@ discrete(
 rule("add", "elementwise", lambda g: g, lambda g: g)
 rule("subtract", "elementwise", lambda g: g, lambda g: -g)
 rule("multiply", "elementwise", lambda g, b: g * conj(b), lambda g, a: g * conj(a))
-rule("divide", "elementwise", lambda g, b: g / conj(b), lambda g, a, b: -g * conj(a / b / b))
+rule("divide", "elementwise", lambda g, b: g / conj(b), _divisor)
 rule("pow", "elementwise", _pow_base, _pow_exponent)
 rule(
     "power_log",
