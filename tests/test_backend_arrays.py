@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import array_api_compat
@@ -21,6 +22,7 @@ from gradlab.backend import (
     scatter_add,
     snapshot,
     stack_scalars,
+    sum_over,
     timing,
 )
 
@@ -233,3 +235,12 @@ def test_the_largest_of_each_row_is_the_maximum(xp, shape):
     if len(shape) == 2:
         turned = xp.asarray(values.T.tolist()).mT  # columns in one piece
         np.testing.assert_array_equal(gl.to_numpy(row_maxima(turned)), expected)
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((5,), 0), ((3, 4), 0), ((3, 4), -1), ((0, 4), 0)])
+def test_a_sum_over_an_axis_is_the_sum(xp, shape, axis):
+    values = np.arange(math.prod(shape), dtype=float).reshape(shape)
+    x = xp.reshape(xp.asarray(values.ravel().tolist(), dtype=xp.float32), shape)
+    got = sum_over(x, axis)
+    assert got.dtype == x.dtype
+    np.testing.assert_array_equal(gl.to_numpy(got), values.sum(axis=axis))

@@ -18,7 +18,7 @@ from gradlab.autodiff.array import Array, constant, frozen, lift, plain
 from gradlab.autodiff.elementwise import is_complex_dtype, is_inexact_dtype
 from gradlab.autodiff.graph import pull, push
 from gradlab.autodiff.node import LEVEL, Node, next_serial
-from gradlab.backend import ensure_array, fresh, is_array, namespace, ones_to_sum
+from gradlab.backend import ensure_array, fresh, is_array, namespace
 
 __all__ = [
     "grad",
@@ -535,7 +535,8 @@ def _own(found: Sequence[Any], likes: Sequence[Any], given: Sequence[Any]) -> li
 
 
 def _ones_like(value: Any) -> Any:
-    one = ones_to_sum(1, plain(value))[0, ...]
+    values = plain(value)
+    one = namespace(values).ones((), dtype=values.dtype, device=values.device)
     return constant(one) if type(value) is Array else one
 
 

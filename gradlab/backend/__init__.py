@@ -36,7 +36,7 @@ from gradlab.backend.memory import (
     scatter_add,
     snapshot,
 )
-from gradlab.backend.reductions import ones_to_sum, row_maxima
+from gradlab.backend.reductions import row_maxima, sum_over
 from gradlab.backend.selection import Backend, get_backend, set_backend, use_backend
 from gradlab.backend.special import special_function
 from gradlab.backend.timing import Timer
@@ -63,7 +63,6 @@ __all__ = [
     "kind_of",
     "namespace",
     "nonfinite_expected",
-    "ones_to_sum",
     "overflow_expected",
     "owned",
     "random",
@@ -77,6 +76,7 @@ __all__ = [
     "special_function",
     "stack_arrays",
     "stack_scalars",
+    "sum_over",
     "synchronize",
     "to_numpy",
     "use_backend",

@@ -16,9 +16,9 @@ from gradlab.backend import (
     ensure_array,
     kind_of,
     namespace,
-    ones_to_sum,
     overflow_expected,
     row_maxima,
+    sum_over,
 )
 from gradlab.nn.checks import targets
 
@@ -64,7 +64,7 @@ def weights_cotangent(g: Array, a: Array) -> Array:
 
 def biases_cotangent(g: Array) -> Array:
     """Cotangent of b in ``a @ W + b``."""
-    return ones_to_sum(g.shape[0], g) @ g if g.ndim > 1 else g
+    return sum_over(g, 0) if g.ndim > 1 else g
 
 
 def sigmoid_slope(y: Array) -> Array:
@@ -81,10 +81,10 @@ def _rows_of(a: Array) -> int:
 def cross_entropy_of(xp: Namespace, a: Array, b: Array) -> tuple[Array, tuple[Array, ...]]:
     """Loss, and for its cotangents: logits less their largest, exponentials, sums of both rows."""
     z = a - row_maxima(a)
-    e, ones = xp.exp(z), ones_to_sum(z.shape[-1], z)
-    total, weight = e @ ones, b @ ones
+    e = xp.exp(z)
+    total, weight = sum_over(e, -1), sum_over(b, -1)
     terms = weight * xp.log(total) - xp.vecdot(b, z)
-    loss = terms if a.ndim == 1 else ones_to_sum(a.shape[0], a) @ terms / a.shape[0]
+    loss = terms if a.ndim == 1 else sum_over(terms, 0) / a.shape[0]
     return loss[...], (z, e, total, weight)  # of a scalar of NumPy's an array
 
 
