@@ -430,6 +430,26 @@ def test_a_root_that_rounding_makes_flat_has_its_slope(what, dtype):
     assert np.all(result.status == Status.AMBIGUOUS)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "at"), [("float32", [1e-4, 2e-4, 3e-4]), ("float64", [3e-9, 6e-9])]
+)
+def test_a_difference_that_is_a_few_roundings_beside_x_is_no_plateau(dtype, at):
+    x = np.asarray(at, dtype)
+    result = derivative_and_error(lambda x: np.cos(x) - 1, x)
+    assert np.all(np.abs(result.value + x) <= result.error)  # -sin(x)
+    assert np.all(result.error < 2000 * np.finfo(dtype).eps)
+
+
+PLATEAUS = {"floor": np.floor, "relu": lambda x: np.maximum(x - 1, 0)}
+
+
+@pytest.mark.parametrize("what", PLATEAUS)
+def test_a_plateau_of_its_own_is_flat(what):
+    result = derivative_and_error(PLATEAUS[what], np.asarray([0.25, 0.5]))
+    assert (result.value.tolist(), result.error.tolist()) == ([0.0, 0.0], [0.0, 0.0])
+    assert result.status.tolist() == [Status.OK, Status.OK]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("power", [4, 8, 12, 20])
 def test_a_power_that_underflows_beside_0_is_smooth(power, dtype):

@@ -29,6 +29,9 @@ _BEYOND_ROUNDING = 64.0  # in units of rounding, of what is none
 _NARROW = 2e-3  # width in units of x of a step that half precision makes
 _ONE_SIDED = 10.0  # times less its bar must be: a one-sided tableau converges slowly
 
+# Units in the least change of an f that cancels, and in the largest: fewer are f's own steps
+_GRAINS, _COARSE = 4, 1000.0
+
 _OCTAVES = range(-6, 2)  # of the zoom's steps, in units of the survey's reach
 _MULTIPLES = 8  # of each, and half the order of the central difference over them
 _LEAST = 3  # of them that make a slope
@@ -97,6 +100,7 @@ def best_of_survey(ladder: Ladder, eps: Array, size: Array) -> Survey:
     rounding = ladder.size * eps
     tread = _tread(xp, ladder, rounding, size)
     noise = larger(xp, larger(xp, _of_smaller_steps(xp, levels), rounding), tread)
+    noise = larger(xp, noise, _grain(xp, ladder))
     found = [_best_of_tableau(xp, ladder, noise, kind) for kind in KINDS]
     large, small = found[0]
     for other_large, other_small in found[1:]:
@@ -136,6 +140,23 @@ def _tread(xp: Namespace, ladder: Ladder, rounding: Array, size: Array) -> Array
     is_stair = is_stair & (height > float(info.smallest_normal) / float(info.eps))  # no underflow
     relative = width / xp.where(size > 0, size, 1.0) * ladder.size
     return xp.where(is_stair, larger(xp, relative, height), xp.zeros_like(relative))
+
+
+def _grain(xp: Namespace, ladder: Ladder) -> Array:
+    """Unit that all changes of f are multiples of, as where a large term cancels; else 0."""
+    changes = xp.concat([ladder.above - ladder.value, ladder.below - ladder.value])
+    changes = finite_or(xp, changes, 0.0)
+    sizes = xp.abs(changes)
+    least = xp.min(xp.where(sizes > 0, sizes, math.inf), axis=0)
+    unit = xp.where(least > 0, finite_or(xp, least, 1.0), 1.0)
+    is_whole = xp.zeros_like(unit) > 0
+    for part in range(1, _GRAINS + 1):
+        count = changes / (unit / part)
+        is_whole = is_whole | xp.all(count == xp.round(count), axis=0)
+    most, info = xp.max(sizes, axis=0), xp.finfo(unit.dtype)
+    is_whole = is_whole & (most > _COARSE * unit) & (most < _GRAINS / float(info.eps) * unit)
+    is_whole = is_whole & (unit > float(info.smallest_normal) / float(info.eps))  # no underflow
+    return xp.where(is_whole, unit, xp.zeros_like(unit))
 
 
 def _best_of_tableau(
