@@ -16,7 +16,9 @@ from gradlab.backend import (
     asarray_like,
     ensure_array,
     is_array,
+    kind_of,
     namespace,
+    sum_over,
     to_numpy,
 )
 
@@ -71,7 +73,7 @@ def samples(x: Any, features: int, like: Array) -> Array:
         if x.ndim > 2 and math.prod(x.shape[1:]) == features:  # noqa: PLR2004  (images)
             msg += f"; flatten the samples: xp.reshape(x, (-1, {features}))"
         raise ValueError(msg)
-    if xp.isdtype(x.dtype, "complex floating"):
+    if kind_of(x.dtype) == "complex floating":
         msg = f"`x` must hold real numbers: got {x.dtype}"
         raise TypeError(msg)
     return xp.astype(x, like.dtype, copy=False)
@@ -121,10 +123,10 @@ def targets(t: Any, shape: tuple[int, ...], like: Array, called: str = "logits")
     t = _as_array(t, like)
     xp = namespace(like, t, names=(called, "t"))
     *batch, classes = shape
-    is_integer = xp.isdtype(t.dtype, "integral")
+    is_integer = kind_of(t.dtype) == "integral"
     if is_integer and (t.shape == tuple(batch) or (not batch and t.shape == (1,))):
         return _one_hot(xp, xp.reshape(t, tuple(batch)), classes, like)
-    if t.shape == shape and not xp.isdtype(t.dtype, "complex floating"):
+    if t.shape == shape and kind_of(t.dtype) != "complex floating":
         return _probabilities(xp, xp.astype(t, like.dtype, copy=False))
     raise ValueError(_neither(t, shape, called))
 
@@ -137,9 +139,9 @@ def real_targets(t: Any, shape: tuple[int, ...], like: Array, called: str = "x")
     """
     t = _as_array(t, like)
     xp = namespace(like, t, names=(called, "t"))
-    if tuple(t.shape) == tuple(shape) and not xp.isdtype(t.dtype, "complex floating"):
+    if tuple(t.shape) == tuple(shape) and kind_of(t.dtype) != "complex floating":
         return xp.astype(t, like.dtype, copy=False)
-    if xp.isdtype(t.dtype, "integral") and shape[-1] > 1:
+    if kind_of(t.dtype) == "integral" and shape[-1] > 1:
         return targets(t, shape, like, called)
     msg = (
         f"`t` must have the shape {tuple(shape)} of the network's output, and hold real numbers: "
@@ -174,7 +176,7 @@ def _one_hot(xp: Namespace, labels: Array, classes: int, like: Array) -> Array:
 
 
 def _probabilities(xp: Namespace, rows: Array) -> Array:
-    off = xp.max(xp.abs(xp.sum(rows, axis=-1) - 1))
+    off = xp.max(xp.abs(sum_over(rows, -1) - 1))
     low, off = to_numpy(xp.stack([xp.min(rows), off])).tolist()
     if not (low >= 0 and off <= _SUM_TOLERANCE):  # NaN fails, too
         msg = (

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from gradlab import numerical
 from gradlab.backend import Array
 from gradlab.backend.random import Generator, as_generator
+from gradlab.nn import Network
 from gradlab.nn.checks import positive_int, require_samples
 from gradlab.optimizers import SGD, Optimizer
 from gradlab.training.checkpoint import Checkpoint, fingerprint, name_of
@@ -257,7 +258,7 @@ def _validation(network: Trainable, validation: Any, patience: Any) -> Samples |
 
 def check_arguments(network: Any, optimizer: Any, gradient: Any, reduce: Any = None) -> None:
     """Refuse what is of another kind than `fit` takes."""
-    if not isinstance(network, Trainable):
+    if not isinstance(network, Network | Trainable):
         msg = f"`network` must be a network, such as a TwoLayerNetwork: got {network!r}"
         raise TypeError(msg)
     if not isinstance(optimizer, Optimizer) or isinstance(optimizer, type):
