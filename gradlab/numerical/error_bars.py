@@ -129,6 +129,8 @@ def derivative_and_error(f: Callable[[Array], Array], x: Array, /) -> Derivative
     estimate: no finite number of samples can bound a derivative. An f that is computed in single
     precision on the way has the slope that larger steps show, and is `AMBIGUOUS`; where only a
     term of it is, the slope of that term may be missing, which is `AMBIGUOUS`, too, nearly always.
+    Within the last hundred numbers before the edge of a domain (single precision's arcsine beside
+    1) a steep slope may pass for rounding, unnoticed.
 
     References
     ----------
