@@ -269,8 +269,7 @@ class SGD(_Rule):
     def _moved(
         self, xp: Namespace, lr: float, count: int, p: Array, g: Array, *memory: Array
     ) -> tuple[Array, ...]:
-        if self.weight_decay:
-            g = _decayed(p, g, self.weight_decay)
+        g = _decayed(p, g, self.weight_decay)
         if not memory:
             return (p - lr * g,)
         v = self.momentum * memory[0]

@@ -14,14 +14,13 @@ import os
 import zipfile
 import zlib
 from functools import cache
-from importlib import metadata
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gradlab.backend import is_array, to_numpy
+from gradlab.backend import is_array, to_numpy, version_of
 
 __all__ = ["StoreError", "load", "rehearse", "save"]
 
@@ -236,11 +235,4 @@ def _checksum(manifest: dict[str, Any], arrays: list[Any]) -> str:
 
 @cache
 def _versions() -> dict[str, str]:
-    return {name: _version(name) for name in ("gradlab", "numpy")}
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:  # a folder of sources on the path
-        return "unknown"
+    return {name: version_of(name) for name in ("gradlab", "numpy")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import math
 import os
@@ -166,9 +167,9 @@ def test_a_link_stays_one(path):
 
 def test_sources_that_are_not_installed_can_save(path, monkeypatch):
     def missing(name):
-        raise store.metadata.PackageNotFoundError(name)
+        raise importlib.metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(store.metadata, "version", missing)
+    monkeypatch.setattr(importlib.metadata, "version", missing)
     monkeypatch.setattr(store, "_versions", store._versions.__wrapped__)
     store.save(path, 1)
     assert store.load(path) == 1

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import cmath
 import math
-from functools import cache
 from typing import Any
 
 from gradlab.autodiff.rule import discrete, rule
@@ -22,22 +21,12 @@ __all__ = ["conj", "is_complex_dtype", "is_inexact_dtype", "ratio"]
 
 def is_complex_dtype(dtype: Any) -> bool:
     """Whether a dtype of any library is complex; its name says so everywhere."""
-    return _is_complex(dtype.__class__, dtype)
+    return kind_of(dtype) == "complex floating"
 
 
 def is_inexact_dtype(dtype: Any) -> bool:
     """Whether a dtype of any library is real or complex floating."""
-    return _is_inexact(dtype.__class__, dtype)
-
-
-@cache
-def _is_inexact(_: type, dtype: Any) -> bool:
     return kind_of(dtype) in ("real floating", "complex floating")
-
-
-@cache
-def _is_complex(_: type, dtype: Any) -> bool:  # by type first: libraries dislike mixed comparison
-    return kind_of(dtype) == "complex floating"
 
 
 def conj(x: Any) -> Any:

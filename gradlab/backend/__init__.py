@@ -18,7 +18,7 @@ from gradlab.backend.arrays import (
     to_numpy,
     with_namespace,
 )
-from gradlab.backend.doctor import examine
+from gradlab.backend.doctor import examine, version_of
 from gradlab.backend.errors import (
     BackendError,
     BackendNotInstalledError,
@@ -80,5 +80,6 @@ __all__ = [
     "synchronize",
     "to_numpy",
     "use_backend",
+    "version_of",
     "with_namespace",
 ]

@@ -10,7 +10,7 @@ from gradlab.backend.errors import BackendError, BackendUnavailableError
 from gradlab.backend.library import LIBRARIES, load
 from gradlab.backend.selection import get_backend
 
-__all__ = ["examine"]
+__all__ = ["examine", "version_of"]
 
 _CUPY_WHEEL = re.compile(r"cupy(-cuda\w+|-rocm[\w-]+)?")
 
@@ -43,8 +43,8 @@ def examine() -> dict[str, Any]:
     installed = {str(dist.metadata["Name"]).lower() for dist in metadata.distributions()}
     report["warnings"] = _duplicate_wheels(installed)
     report["versions"] = {
-        "gradlab": _version("gradlab"),
-        "array-api-compat": _version("array-api-compat"),
+        "gradlab": version_of("gradlab"),
+        "array-api-compat": version_of("array-api-compat"),
         "python": platform.python_version(),
     }
     return report
@@ -61,12 +61,13 @@ def _examine_library(name: str) -> dict[str, Any]:
         return {"usable": False, "reason": "not_installed", "message": str(error)}
 
 
-def _version(name: str) -> str:
+def version_of(name: str) -> str:
+    """Version of a distribution, "unknown" where it is a folder of sources on the path."""
     from importlib import metadata  # noqa: PLC0415  (slow; not at `import gradlab`)
 
     try:
         return metadata.version(name)
-    except metadata.PackageNotFoundError:  # a folder of sources on the path
+    except metadata.PackageNotFoundError:
         return "unknown"
 
 

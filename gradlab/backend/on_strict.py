@@ -54,7 +54,7 @@ def find_device(device: str | None) -> Device:
 
 def activate(device: Device) -> Callable[[], object]:
     """Nothing to change: its arrays say where they compute."""
-    return bool
+    return lambda: None
 
 
 def from_host(values: Array, device: Device | None) -> Array:

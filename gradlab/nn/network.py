@@ -444,16 +444,14 @@ class Network:
 
     def _samples(self, x: Any) -> Array:
         params = self.params
-        for number, (layer, names) in enumerate(
-            zip(self.layers, self.names_of_layers, strict=True), 1
-        ):
+        for number, (layer, names) in enumerate(self._steps, 1):
             _require_all(params, names, f"{number}, {layer!r}")
         called = tuple(f"network.params[{key!r}]" for key in params)
         namespace(*params.values(), names=called)
         features = params["W1"].shape[0]
-        for number, (layer, names) in enumerate(self._steps):
+        for number, (layer, names) in enumerate(self._steps, 1):
             if names:
-                features = _output_size(params, names, features, f"{number + 1}, {layer!r}")
+                features = _output_size(params, names, features, f"{number}, {layer!r}")
         return samples(x, params["W1"].shape[0], params["W1"])
 
 

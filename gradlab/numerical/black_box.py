@@ -39,8 +39,8 @@ def run_one_by_one(f: Callable[[Any], Any], build: Any, points: list[Array]) -> 
 
 def stack_results(results: list[Any], like: Array) -> Array:
     """Shape (k,), of what k calls of a scalar function of arrays such as `like` returned."""
-    _check_numbers(results, like)
-    if len(set(map(type, results))) > 1 and any(map(is_array, results)):
+    kinds = _check_numbers(results, like)
+    if len(kinds) > 1 and any(map(is_array, results)):
         # NaN as a number, where f is not defined
         results = [r if is_array(r) else stack_scalars([r], like)[0, ...] for r in results]
     column = stack_scalars(results, like)
@@ -102,10 +102,12 @@ def run_arrays(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Arra
     return owned(result)
 
 
-def _check_numbers(results: list[Any], like: Array) -> None:
-    """Check one of each type."""
-    for kind in set(map(type, results)):
+def _check_numbers(results: list[Any], like: Array) -> set[type]:
+    """Check one of each type, and return the types."""
+    kinds = set(map(type, results))
+    for kind in kinds:
         check_number(next(result for result in results if type(result) is kind), like)
+    return kinds
 
 
 def check_number(result: Any, like: Array) -> None:

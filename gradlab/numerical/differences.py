@@ -295,7 +295,7 @@ def _all_equal(xp: Namespace, columns: list[Array], value: Array) -> bool:
 def chunks(xp: Namespace, x: Array, points: Sequence[Array], rows: int) -> Iterator[Array]:
     """Copies of `x`, each with the next element taken from the first point, then from the next one.
 
-    There are about as many at a time, at most `rows`.
+    They come in chunks of one size, of at most `rows`.
     """
     flat = xp.reshape(x, (-1,))
     n = flat.shape[0]

@@ -148,11 +148,10 @@ def _grain(xp: Namespace, ladder: Ladder) -> Array:
     changes = finite_or(xp, changes, 0.0)
     sizes = xp.abs(changes)
     least = xp.min(xp.where(sizes > 0, sizes, math.inf), axis=0)
-    unit = xp.where(least > 0, finite_or(xp, least, 1.0), 1.0)
-    is_whole = xp.zeros_like(unit) > 0
-    for part in range(1, _GRAINS + 1):
-        count = changes / (unit / part)
-        is_whole = is_whole | xp.all(count == xp.round(count), axis=0)
+    unit = finite_or(xp, least, 1.0)
+    counts = (changes / (unit / part) for part in range(1, _GRAINS + 1))
+    whole = [xp.all(count == xp.round(count), axis=0) for count in counts]
+    is_whole = xp.any(xp.stack(whole), axis=0)
     most, info = xp.max(sizes, axis=0), xp.finfo(unit.dtype)
     is_whole = is_whole & (most > _COARSE * unit) & (most < _GRAINS / float(info.eps) * unit)
     is_whole = is_whole & (unit > float(info.smallest_normal) / float(info.eps))  # no underflow

@@ -349,8 +349,9 @@ def hvp(
 
     sides = [slope_at(t) for t in stencil.points]
     middle = slope_at(stencil.x) if stencil.needs_value else sides[0]
-    slope = lambda at_x, *values: box.xp.asarray(stencil.slope(values, at_x))  # noqa: E731
-    return tree.map(slope, middle, *sides)
+    return tree.map(
+        lambda at_x, *values: box.xp.asarray(stencil.slope(values, at_x)), middle, *sides
+    )
 
 
 def hessian(
