@@ -226,6 +226,7 @@ def test_lbfgs_finds_the_end_of_the_valley_in_few_evaluations(xp, assert_close):
 @example(6, 8234.531498066915, 1269212145)
 @example(8, 7532.434479218982, 8)
 @example(3, 8397.006351485814, 1259538516)
+@example(8, 9734.263023431471, 8)
 def test_lbfgs_solves_a_quadratic_as_linear_algebra_does(n, condition, seed):
     rng = np.random.default_rng(seed)
     q, _ = np.linalg.qr(rng.normal(size=(n, n)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+from gradlab.backend import overflow_expected
 from gradlab.descent.line_search import Search, Trial
 from gradlab.descent.objective import Objective
 from gradlab.descent.record import Record, Verdict, rises
@@ -16,9 +17,8 @@ _FEW_STEPS = 10  # fewer steps than this are no evidence of a small lr
 _REACHES = (1.0, 2**-5, 2**-10)  # of eps**(1/3): at least one stays inside a narrow valley
 _SHRINKS = 0.5  # per quarter of the run; a gradient that shrinks less is not on its way to zero
 _VISIBLE = 1000  # roundings of f: a rise that is known to a tenth of a percent
-_NEAREST = 3  # pairs of trials so near that a rise which grows as they come nearer is noise
+_NEAREST = 4  # trials so near that as far behind x f is a line, but for noise
 _BENDS = (8, 1.5)  # powers of the distance: a line rises with the first, a jump with none
-_LEVEL = 0.9  # power, below which a rise is no line's
 
 
 def judge_end(run: Record) -> Verdict:
@@ -55,23 +55,24 @@ def judge_failed_search(run: Record, search: Search, start: Trial) -> Verdict:
     The tell is how f rises over the trials: a valley's floor bends, so that half the distance
     makes a quarter of the rise, down to where the rise drowns in rounding. A kink, a jump, an edge
     and a gradient of another function do not. Where terms of f cancel, its rounding is larger than
-    its value tells; what is higher behind x, too, by as much, is no jump.
+    its value tells: it is what f lacks of a straight line close behind x, for what lies ahead, such
+    as a jump, does not show there.
     """
     if not -math.inf < start.slope < 0:
         out_of_range = "the square of the gradient is out of the range of its dtype: scale f"
         return _judge_fall(run) or ("stalled", out_of_range)
-    pairs = list(pairwise(sorted(search.refused, key=lambda trial: -trial.distance)))
-    grown = [near.loss - far.loss for far, near in pairs[-_NEAREST:]]  # by noise alone
-    rounding = max([run.rounding(), *filter(math.isfinite, grown)])
+    trials = sorted(search.refused, key=lambda trial: -trial.distance)
+    behind = [(t.distance, _at(run, -t.distance) - start.loss) for t in trials[-_NEAREST:]]
+    off = (abs(near - far * (d / e)) for (e, far), (d, near) in pairwise(behind))  # of a line, 0
+    noise = sorted(filter(math.isfinite, off)) or [0.0]
+    rounding = max(run.rounding(), noise[(len(noise) - 1) // 2])  # a kink on the way is in one
     floor = start.loss + _VISIBLE * rounding
-    seen = [pair for pair in pairs if not pair[0].loss <= floor]
+    seen = [pair for pair in pairwise(trials) if not pair[0].loss <= floor]
     if seen:
         far, near = seen[-1]
         rise, part = far.loss - start.loss, near.distance / far.distance
         low, high = (rise * part**power for power in _BENDS)
-        lift = near.loss - start.loss
-        is_level = lift > rise * part**_LEVEL and _at(run, -near.distance) - start.loss > lift / 2
-        if not low <= lift < high < math.inf and not is_level:
+        if not low <= near.loss - start.loss < high < math.inf:
             return "stalled", (
                 "no step along the gradient lowers f, as it promises: look for a kink, a jump, "
                 "an edge of the domain, or a gradient that is not that of f"
@@ -82,7 +83,8 @@ def judge_failed_search(run: Record, search: Search, start: Trial) -> Verdict:
 def _at(run: Record, distance: float) -> float:
     """Value of f so far from the last point, against the gradient."""
     objective = run.objective
-    return float(objective.loss(objective.moved(run.last, distance)))
+    with overflow_expected():
+        return float(objective.loss(objective.moved(run.last, distance)))
 
 
 def _judge_fall(run: Record) -> Verdict | None:
