@@ -390,7 +390,7 @@ def test_layers_and_loss_that_have_the_same_parameters_are_refused(path):
     with pytest.raises(
         ValueError,
         match=r"layers=\[Dense.*Sigmoid\(\).*loss=cross_entropy, here.*"
-        r"ReLU\(\).*loss=mean_squared_error; .* resume=False",
+        r"ReLU\(\).*loss=mean_squared_error; .* begin anew without resume",
     ):
         train(network(nn.ReLU(), "mean_squared_error"), epochs=2, checkpoint=path)
     train(epochs=2, checkpoint=path)  # but not a class that computes the same

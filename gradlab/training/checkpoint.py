@@ -148,8 +148,7 @@ class Checkpoint:
             old, new = (", ".join(f"{k}={v}" for k, v in part.items()) for part in parts)
             msg = (
                 f"{self.path} is the checkpoint of another training: its {what} have {old}, here "
-                f"it is {new}; give the same, or another `checkpoint`, or resume=False to begin "
-                "anew and replace it"
+                f"it is {new}; give the same, or another checkpoint, or begin anew without resume"
             )
             raise ValueError(msg)
 

@@ -144,7 +144,7 @@ class Run:
         if self.at.steps > total:
             msg = (
                 f"{checkpoint.path} has {self.at.steps} steps already, more than the {total} "
-                "asked for in total: ask for more, or give resume=False to begin anew"
+                "asked for in total: ask for more, or begin anew without resume"
             )
             raise ValueError(msg)
         self.best = self.at.best
