@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gradlab.autodiff.composites import COMPOSITES
 from gradlab.autodiff.fourier import FOURIER
 from gradlab.autodiff.linear_algebra import LINEAR_ALGEBRA
-from gradlab.autodiff.namespace import COMPOSITES, CREATION, PLAIN, UNSUPPORTED
+from gradlab.autodiff.namespace import CREATION, PLAIN, UNSUPPORTED
 from gradlab.autodiff.numpy_names import FUNCTIONS, METHODS, UFUNCS
 from gradlab.autodiff.rule import DISCRETE, RULES
 

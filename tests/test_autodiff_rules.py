@@ -14,7 +14,8 @@ from truths import check, differences, loss_of, samples
 
 import gradlab as gl
 from gradlab import autodiff
-from gradlab.autodiff.namespace import COMPOSITES, CREATION, PLAIN, UNSUPPORTED
+from gradlab.autodiff.composites import COMPOSITES
+from gradlab.autodiff.namespace import CREATION, PLAIN, UNSUPPORTED
 from gradlab.autodiff.rule import DISCRETE, RULES
 
 # Where each function is tried: the interval of its arguments, inside its domain
