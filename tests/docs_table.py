@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gradlab.autodiff.composites import COMPOSITES
 from gradlab.autodiff.fourier import FOURIER
-from gradlab.autodiff.linear_algebra import LINEAR_ALGEBRA
+from gradlab.autodiff.linalg import LINEAR_ALGEBRA
 from gradlab.autodiff.namespace import CREATION, PLAIN, UNSUPPORTED
 from gradlab.autodiff.numpy_names import FUNCTIONS, METHODS, UFUNCS
 from gradlab.autodiff.rule import DISCRETE, RULES

@@ -1,4 +1,4 @@
-"""The table of rules, and the functions written with them: linear algebra.
+"""The table of rules: linear algebra.
 
 Conventions: `cholesky` and `eigh` treat their argument as symmetric (Hermitian), and so is its
 cotangent. A repeated eigenvalue or singular value has the derivative of the vectors found, which
@@ -15,82 +15,22 @@ pseudo-inverses and nonlinear least squares problems, 1973, equation 4.12.
 from __future__ import annotations
 
 import math
-from operator import index
-from typing import Any, NamedTuple
+from typing import Any
 
-from gradlab.autodiff.array import Array, apply, apply_parts, constant, plain
+from gradlab.autodiff.array import Array, constant, plain
 from gradlab.autodiff.elementwise import conj, is_complex_dtype
-from gradlab.autodiff.rule import RULES, Rule, rule
-from gradlab.autodiff.structural import axes_of
+from gradlab.autodiff.rule import Rule, rule
 
-__all__ = [
-    "LINEAR_ALGEBRA",
-    "EighResult",
-    "QRResult",
-    "SVDResult",
-    "SlogdetResult",
-    "cholesky",
-    "cross",
-    "det",
-    "diagonal",
-    "eigh",
-    "eigvalsh",
-    "inv",
-    "matmul",
-    "matrix_norm",
-    "matrix_power",
-    "matrix_rank",
-    "matrix_transpose",
-    "outer",
-    "pinv",
-    "qr",
-    "slogdet",
-    "solve",
-    "svd",
-    "svdvals",
-    "tensordot",
-    "trace",
-    "vecdot",
-    "vector_norm",
-]
+__all__ = ["EIGH", "QR", "SLOGDET", "SVD", "adjoint"]
 
 
-class EighResult(NamedTuple):
-    """What ``linalg.eigh`` gives."""
-
-    eigenvalues: Any
-    eigenvectors: Any
-
-
-class QRResult(NamedTuple):
-    """What ``linalg.qr`` gives."""
-
-    Q: Any
-    R: Any
-
-
-class SlogdetResult(NamedTuple):
-    """What ``linalg.slogdet`` gives."""
-
-    sign: Any
-    logabsdet: Any
-
-
-class SVDResult(NamedTuple):
-    """What ``linalg.svd`` gives."""
-
-    U: Any
-    S: Any
-    Vh: Any
-
-
-def _h(a: Any) -> Any:
+def adjoint(a: Any) -> Any:
     """Conjugate transpose."""
     return conj(a.mT)
 
 
 def _hermitian(a: Any) -> Any:
-    return (a + _h(a)) / 2
+    return (a + adjoint(a)) / 2
 
 
 def _eye(xp: Any, a: Any) -> Any:
@@ -137,7 +77,7 @@ def _tolerance(xp: Any, values: Any, n: int) -> Any:
 
 def _eigenvalues(g: Any, e: Any) -> Any:
     _, v = e
-    return (v * g[..., None, :]) @ _h(v)
+    return (v * g[..., None, :]) @ adjoint(v)
 
 
 def _eigenvectors(xp: Any, g: Any, e: Any) -> Any:
@@ -149,11 +89,11 @@ def _eigenvectors(xp: Any, g: Any, e: Any) -> Any:
             "differentiate eigenvalues alone to second order"
         )
         raise NotImplementedError(msg)
-    m = _h(v) @ g
+    m = adjoint(v) @ g
     gaps = w[..., None, :] - w[..., :, None]
     tolerance = _tolerance(xp, w, w.shape[-1])[..., None]
     f = _quotients(xp, gaps, xp.abs(gaps) <= tolerance, _used_columns(xp, g))
-    found = _hermitian(v @ (f * m) @ _h(v))
+    found = _hermitian(v @ (f * m) @ adjoint(v))
     if not is_complex_dtype(m.dtype):
         return found
     turned = xp.abs(xp.imag(xp.linalg.diagonal(m)))  # by a phase, which is arbitrary
@@ -227,30 +167,30 @@ def _half(xp: Any, m: Any) -> Any:
     diagonal = xp.tril(xp.triu(m))
     if is_complex_dtype(m.dtype):
         diagonal = xp.astype(xp.real(diagonal), m.dtype)
-    return low + _h(low) + diagonal
+    return low + adjoint(low) + diagonal
 
 
 def _cholesky(xp: Any, g: Any, y: Any) -> Any:
-    m = _half(xp, _h(y) @ xp.tril(g))
-    left = xp.linalg.solve(_h(y), m)
-    return _h(xp.linalg.solve(_h(y), _h(left))) / 2
+    m = _half(xp, adjoint(y) @ xp.tril(g))
+    left = xp.linalg.solve(adjoint(y), m)
+    return adjoint(xp.linalg.solve(adjoint(y), adjoint(left))) / 2
 
 
 def _from_q(xp: Any, g: Any, e: Any) -> Any:
     q, r = e
-    return _from_qr(xp, g, -(_h(g) @ q), q, r)
+    return _from_qr(xp, g, -(adjoint(g) @ q), q, r)
 
 
 def _from_r(xp: Any, g: Any, e: Any) -> Any:
     q, r = e
-    return _from_qr(xp, xp.zeros_like(q), r @ _h(xp.triu(g)), q, r)
+    return _from_qr(xp, xp.zeros_like(q), r @ adjoint(xp.triu(g)), q, r)
 
 
 def _from_qr(xp: Any, g: Any, m: Any, q: Any, r: Any) -> Any:
     size = xp.abs(xp.linalg.diagonal(r))
     deficient = xp.any(size <= _tolerance(xp, size, q.shape[-2]), axis=-1)[..., None, None]
     safe = xp.where(deficient, _eye(xp, r), r)
-    found = _h(xp.linalg.solve(safe, _h(g + q @ _half(xp, m))))
+    found = adjoint(xp.linalg.solve(safe, adjoint(g + q @ _half(xp, m))))
     return _nan_where(xp, deficient, found)
 
 
@@ -294,11 +234,11 @@ def _sign(xp: Any, g: Any, a: Any, y: Any) -> Any:
     if not is_complex_dtype(a.dtype):
         return xp.zeros_like(a)
     turn = -xp.imag(conj(g) * y) * 1j  # in this order: 1j * a NumPy scalar is a Python number
-    return turn[..., None, None] * _h(xp.linalg.inv(a))
+    return turn[..., None, None] * adjoint(xp.linalg.inv(a))
 
 
 def _pseudo_inverse(xp: Any, g: Any, a: Any, y: Any, rtol: Any) -> Any:
-    p, ph, gh = y, _h(y), _h(g)
+    p, ph, gh = y, adjoint(y), adjoint(g)
     found = -ph @ g @ ph
     found = found + (gh - (a @ p) @ gh) @ (p @ ph)  # gh is n-by-m as a is
     found = found + (ph @ p) @ (gh - gh @ (p @ a))
@@ -324,7 +264,7 @@ rule(
 rule(
     "linalg.inv",
     "other",
-    lambda g, y: -(_h(y) @ g @ _h(y)),
+    lambda g, y: -(adjoint(y) @ g @ adjoint(y)),
     forward=lambda xp, a: xp.linalg.inv(a),
 )
 rule(
@@ -336,8 +276,8 @@ rule(
 rule(
     "linalg.solve",
     "other",
-    lambda xp, g, a, y: -(xp.linalg.solve(_h(a), g) @ _h(y)),
-    lambda xp, g, a: xp.linalg.solve(_h(a), g),
+    lambda xp, g, a, y: -(xp.linalg.solve(adjoint(a), g) @ adjoint(y)),
+    lambda xp, g, a: xp.linalg.solve(adjoint(a), g),
     forward=lambda xp, a, b: xp.linalg.solve(a, b),
 )
 
@@ -347,20 +287,20 @@ def _parts(name: str, forward: Any, *pulls: Any) -> tuple[Rule, ...]:
     return tuple(Rule(name, "other", (pull,), forward) for pull in pulls)
 
 
-_EIGH = _parts("eigh", lambda xp, a: xp.linalg.eigh(a), _eigenvalues, _eigenvectors)
-_SVD = _parts(
+EIGH = _parts("eigh", lambda xp, a: xp.linalg.eigh(a), _eigenvalues, _eigenvectors)
+SVD = _parts(
     "svd",
     lambda xp, a, *, full_matrices=True: xp.linalg.svd(a, full_matrices=full_matrices),
     _left_vectors,
     _singular_values,
     _right_vectors,
 )
-_QR = _parts("qr", lambda xp, a: xp.linalg.qr(a), _from_q, _from_r)
-_SLOGDET = _parts(
+QR = _parts("qr", lambda xp, a: xp.linalg.qr(a), _from_q, _from_r)
+SLOGDET = _parts(
     "slogdet",
     lambda xp, a: xp.linalg.slogdet(a),
     lambda xp, g, a, y, e: _sign(xp, g, a, y),
-    lambda xp, g, a, e: g[..., None, None] * _h(xp.linalg.inv(a)),
+    lambda xp, g, a, e: g[..., None, None] * adjoint(xp.linalg.inv(a)),
 )
 
 
@@ -374,194 +314,3 @@ def _embedded(xp: Any, g: Any, shape: tuple[int, ...], offset: int) -> Any:
     ]
     rows = xp.concat([parts[0], g, parts[1]], axis=-1)
     return rows[..., None] * xp.eye(m, n, k=offset, dtype=g.dtype, device=g.device)
-
-
-# --- the functions of the namespace's extension `linalg`
-
-
-def cholesky(xp: Any, x: Any, /, *, upper: bool = False) -> Any:
-    lower = apply(RULES["linalg.cholesky"], (_h(x) if upper else x,), {})  # its triangle alone
-    return _h(lower) if upper else lower
-
-
-def cross(xp: Any, a: Any, b: Any, /, *, axis: int = -1) -> Any:
-    if a.shape[axis] != 3 or b.shape[axis] != 3:  # noqa: PLR2004
-        msg = f"xp.linalg.cross needs 3 elements along `axis`: got {a.shape[axis]}, {b.shape[axis]}"
-        raise ValueError(msg)
-    ahead, behind = ([xp.roll(x, -k, axis=axis) for x in (a, b)] for k in (1, 2))
-    return ahead[0] * behind[1] - behind[0] * ahead[1]
-
-
-def det(xp: Any, x: Any, /) -> Any:
-    return apply(RULES["linalg.det"], (x,), {})
-
-
-def diagonal(xp: Any, x: Any, /, *, offset: int = 0) -> Any:
-    x = xp.asarray(x)
-    return x._view(apply(RULES["linalg.diagonal"], (x,), {"offset": offset}))._read_only()
-
-
-def eigh(xp: Any, x: Any, /) -> EighResult:
-    return EighResult(*apply_parts(_EIGH, (x,), {}))
-
-
-def eigvalsh(xp: Any, x: Any, /) -> Any:
-    return eigh(xp, x).eigenvalues
-
-
-def inv(xp: Any, x: Any, /) -> Any:
-    return apply(RULES["linalg.inv"], (x,), {})
-
-
-def matmul(xp: Any, a: Any, b: Any, /) -> Any:
-    return xp.matmul(a, b)
-
-
-def matrix_norm(xp: Any, x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
-    if ord == "fro":
-        return vector_norm(xp, x, axis=(-2, -1), keepdims=keepdims)
-    if ord in ("nuc", 2, -2):
-        values = svdvals(xp, x)
-        reduce = {"nuc": xp.sum, 2: xp.max, -2: xp.min}[ord]
-        norm = reduce(values, axis=-1)
-    elif ord in (1, -1, math.inf, -math.inf):
-        sums = xp.sum(xp.abs(x), axis=-2 if abs(ord) == 1 else -1)
-        norm = (xp.max if ord > 0 else xp.min)(sums, axis=-1)
-    else:
-        msg = f"`ord` must be 'fro', 'nuc', 1, -1, 2, -2, inf or -inf: got {ord!r}"
-        raise ValueError(msg)
-    return norm[..., None, None] if keepdims else norm
-
-
-def matrix_power(xp: Any, x: Any, n: int, /) -> Any:
-    n = index(n)  # a float would pass the halving below
-    if n < 0:
-        x, n = inv(xp, x), -n
-    if n == 0:
-        return constant(xp.inner.linalg.matrix_power(plain(x), 0))
-    power = None
-    while n:
-        if n % 2:
-            power = x if power is None else power @ x
-        n //= 2
-        x = x @ x if n else x
-    return power
-
-
-def matrix_rank(xp: Any, x: Any, /, *, rtol: Any = None) -> Any:
-    return constant(xp.inner.linalg.matrix_rank(plain(x), rtol=plain(rtol)))
-
-
-def matrix_transpose(xp: Any, x: Any, /) -> Any:
-    return xp.matrix_transpose(x)
-
-
-def outer(xp: Any, a: Any, b: Any, /) -> Any:
-    if a.ndim != 1 or b.ndim != 1:
-        msg = f"xp.linalg.outer takes vectors: got arrays of {a.ndim} and {b.ndim} dimensions"
-        raise ValueError(msg)
-    return xp.reshape(a, (-1, 1)) * xp.reshape(b, (1, -1))
-
-
-def pinv(xp: Any, x: Any, /, *, rtol: Any = None) -> Any:
-    return apply(RULES["linalg.pinv"], (x,), {"rtol": plain(rtol)})
-
-
-def qr(xp: Any, x: Any, /, *, mode: str = "reduced") -> QRResult:
-    m, n = x.shape[-2:]
-    if mode not in ("reduced", "complete"):
-        msg = f"`mode` must be 'reduced' or 'complete': got {mode!r}"
-        raise ValueError(msg)
-    if mode == "complete" and m > n:
-        if getattr(x, "_node", None) is not None:
-            msg = (
-                "the further columns of xp.linalg.qr(x, mode='complete') may be any basis and have "
-                "no derivative: give mode='reduced'"
-            )
-            raise NotImplementedError(msg)
-        return QRResult(*(constant(y) for y in xp.inner.linalg.qr(plain(x), mode=mode)))
-    if m >= n:
-        return QRResult(*apply_parts(_QR, (x,), {}))
-    q, r = apply_parts(_QR, (x[..., :, :m],), {})
-    return QRResult(q, xp.concat([r, _h(q) @ x[..., :, m:]], axis=-1))
-
-
-def slogdet(xp: Any, x: Any, /) -> SlogdetResult:
-    return SlogdetResult(*apply_parts(_SLOGDET, (x,), {}))
-
-
-def solve(xp: Any, a: Any, b: Any, /) -> Any:
-    if len(b.shape) == 1:
-        return solve(xp, a, b[:, None])[..., 0]
-    if a.shape[:-2] != b.shape[:-2]:  # CuPy takes stacks of one shape alone
-        stack = xp.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-        a, b = (xp.broadcast_to(m, (*stack, *m.shape[-2:])) for m in (a, b))
-    return apply(RULES["linalg.solve"], (a, b), {})
-
-
-def svd(xp: Any, x: Any, /, *, full_matrices: bool = True) -> SVDResult:
-    return SVDResult(*apply_parts(_SVD, (x,), {"full_matrices": full_matrices}))
-
-
-def svdvals(xp: Any, x: Any, /) -> Any:
-    return svd(xp, x, full_matrices=False).S
-
-
-def tensordot(xp: Any, a: Any, b: Any, /, *, axes: Any = 2) -> Any:
-    return xp.tensordot(a, b, axes=axes)
-
-
-def trace(xp: Any, x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
-    return xp.sum(diagonal(xp, x, offset=offset), axis=-1, dtype=dtype)
-
-
-def vecdot(xp: Any, a: Any, b: Any, /, *, axis: int = -1) -> Any:
-    return xp.vecdot(a, b, axis=axis)
-
-
-def vector_norm(
-    xp: Any,
-    x: Any,
-    /,
-    *,
-    axis: Any = None,
-    keepdims: bool = False,
-    ord: float = 2,
-) -> Array:
-    options = {"axis": axis, "keepdims": keepdims}
-    size = xp.abs(x)
-    if ord == math.inf:
-        return xp.max(size, **options)
-    if ord == -math.inf:
-        return xp.min(size, **options)
-    if ord == 0:
-        return xp.sum(xp.astype(x != 0, size.dtype), **options)
-    if ord == 1 or 0 in x.shape:
-        return xp.sum(size, **options)
-    leading = (xp.max if ord > 0 else xp.min)(size, axis=axis, keepdims=True)  # by its power
-    leading = xp.astype(leading, size.dtype)
-    no_scale = (leading == 0) | xp.isinf(leading)
-    scale = constant(plain(xp.where(no_scale, xp.ones_like(leading), leading)))
-    if ord % 2 == 0:  # squares are smooth where the size has its kink
-        x = x / scale
-        squares = xp.real(x) ** 2 + xp.imag(x) ** 2 if is_complex_dtype(x.dtype) else x * x
-        elements = squares ** (ord / 2)
-    else:
-        elements = (size / scale) ** ord
-    powers = xp.sum(elements, axis=axis, keepdims=True)
-    norm = apply(RULES["root"], (powers,), {"degree": ord}) * scale
-    if keepdims:
-        return norm
-    axes = axes_of(axis, x.ndim)  # by an index, which gives a scalar where NumPy has them
-    key = tuple(0 if k in axes else slice(None) for k in range(x.ndim))
-    return apply(RULES["getitem"], (norm,), {"key": key})
-
-
-LINEAR_ALGEBRA = {
-    function.__name__: function
-    for function in (
-        *(cholesky, cross, det, diagonal, eigh, eigvalsh, inv, matmul, matrix_norm),
-        *(matrix_power, matrix_rank, matrix_transpose, outer, pinv, qr, slogdet, solve, svd),
-        *(svdvals, tensordot, trace, vecdot, vector_norm),
-    )
-}

@@ -22,7 +22,7 @@ from gradlab.autodiff.array import (
 from gradlab.autodiff.composites import COMPOSITES, as_view, kept
 from gradlab.autodiff.elementwise import is_inexact_dtype
 from gradlab.autodiff.fourier import FOURIER
-from gradlab.autodiff.linear_algebra import LINEAR_ALGEBRA
+from gradlab.autodiff.linalg import LINEAR_ALGEBRA
 from gradlab.autodiff.node import LEVEL
 from gradlab.autodiff.rule import DISCRETE, RULES, Rule
 from gradlab.autodiff.special import Special
