@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 import gradlab as gl
-from gradlab.check import _alike, _Check
+from gradlab.check.gradient import Check
+from gradlab.check.probe import alike
 
 LARGEST = 100_000
 FULL_UP_TO = 30  # elements, for which the mode "full" is tried where directions see nothing
@@ -187,13 +188,13 @@ def corrupted(gradient, rng):
 
 def directional_effect(case, wrong, seed):
     """Largest change, over the check's own directions, of the derivative, in its error bars."""
-    check = _Check(case.f, case.x)
+    check = Check(case.f, case.x)
     check.take(case.gradient)
     rng = gl.backend.random.Generator(seed)
     vs = [check._direction(rng) for _ in range(8)]
     pairs = list(zip(gl.tree.leaves(wrong), gl.tree.leaves(case.gradient), strict=True))
     effects = []
-    for v, probe in zip(vs, _alike([check._probe(v, check.n) for v in vs]), strict=True):
+    for v, probe in zip(vs, alike([check._probe(v, check.n) for v in vs]), strict=True):
         terms = [(np.asarray(a, "f8") - b) * d for (a, b), d in zip(pairs, v, strict=True)]
         effects.append(abs(sum(map(np.sum, terms))) / probe.error_bar)
     return max(effects)

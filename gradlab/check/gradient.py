@@ -1,18 +1,15 @@
-"""Is this gradient right? A verdict that knows its own error bar, and where the gradient is wrong.
-
-Here a gradient is judged; the differences it is judged by live in `gradlab.numerical`.
-"""
+"""The verdict on a gradient: by random directions, element by element, or by its remainder."""
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import accumulate
 from numbers import Integral
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from gradlab import tree
 from gradlab.backend import (
@@ -25,76 +22,19 @@ from gradlab.backend import (
     to_numpy,
 )
 from gradlab.backend.random import Generator, as_generator
+from gradlab.check.probe import Probe, alike
+from gradlab.check.report import CheckReport, GradientMismatchError, Mode, Verdict
 from gradlab.numerical.black_box import real_leaves
-from gradlab.numerical.directional import Ladder, climb
+from gradlab.numerical.directional import climb
 
-__all__ = ["CheckReport", "GradientMismatchError", "check_gradient"]
-
-Mode = Literal["directional", "full", "taylor"]
-Verdict = Literal["passed", "failed", "inconclusive"]
+__all__ = ["Check", "check_gradient"]
 
 _ROUNDING = 8  # eps of its terms that a correct gradient along a direction may be off by
 _FAR = (0.0, 2.0**10, 2.0**20, 2.0**30)  # steps, of the size of x, and none
 _SHORT = 2.0**-16  # line, in units of 1, over which rounding of its argument may make f flat
 _LEAF_PROBES = 2  # random directions of one leaf alone
-_LEAST_ORDER = 1.5  # the remainder of a right gradient has order 2 or more, of a wrong one 1
-
-
-@dataclass(frozen=True, slots=True)
-class CheckReport:
-    """What was found of a gradient.
-
-    Attributes
-    ----------
-    verdict : {"passed", "failed", "inconclusive"}
-        Inconclusive where the error bar is wider than what an element of ordinary size (of its
-        leaf), wrong by half, would change.
-    message : str
-        Why.
-    max_abs_err, error_bar : float
-        ``|given - numerical|`` where it is largest beside its error bar, and that bar (of random
-        directions, which are alike, the widest of their bars: a narrow one may be luck).
-    worst : (str, tuple of int) or None
-        Leaf and index of a wrong element; in mode "full", of the worst one in any case.
-    given, numerical : float
-        Derivative by the gradient given and by differences: of the element `worst`, or where
-        there is none, along the worst direction.
-    observed_order : float or None
-        In mode "taylor", of the remainder (see `check_gradient`); None where round-off hides it.
-    seed : int or None
-        What random directions were drawn with; None where there are none.
-    """
-
-    verdict: Verdict
-    message: str
-    max_abs_err: float = math.nan
-    error_bar: float = math.nan
-    worst: tuple[str, tuple[int, ...]] | None = None
-    given: float = math.nan
-    numerical: float = math.nan
-    observed_order: float | None = None
-    seed: int | None = None
-
-    @property
-    def passed(self) -> bool:
-        """Whether the verdict is "passed"."""
-        return self.verdict == "passed"
-
-
 _NO_ELEMENT = CheckReport("passed", "x has no element")
-
-
-class GradientMismatchError(AssertionError):
-    """A gradient is wrong; `report` says where.
-
-    Attributes
-    ----------
-    report : CheckReport
-    """
-
-    def __init__(self, report: CheckReport) -> None:
-        super().__init__(report.message)
-        self.report = report
+_LEAST_ORDER = 1.5  # the remainder of a right gradient has order 2 or more, of a wrong one 1
 
 
 def check_gradient(
@@ -167,7 +107,7 @@ def check_gradient(
     if isinstance(n_probes, bool) or not isinstance(n_probes, Integral) or n_probes < 1:
         msg = f"`n_probes` must be a positive integer: got {n_probes!r}"
         raise ValueError(msg)
-    check = _Check(f, x)
+    check = Check(f, x)
     report = check.take(gradient)
     if report is None:
         if mode == "full":
@@ -184,63 +124,7 @@ def check_gradient(
     return report
 
 
-@dataclass(frozen=True, slots=True)
-class _Probe:
-    """The gradient and the differences along one direction."""
-
-    given: float
-    numerical: float
-    error_bar: float
-    ordinary: float  # what an element of ordinary size contributes
-    ladder: Ladder
-
-    @property
-    def excess(self) -> float:
-        """Disagreement in error bars: more than 1 is proof. 0 where nothing can be said."""
-        error = abs(self.given - self.numerical)
-        if math.isnan(error) or not error or self.error_bar == math.inf:
-            return 0.0
-        return error / self.error_bar if self.error_bar else math.inf
-
-    @property
-    def is_blurred(self) -> bool:
-        return not self.error_bar <= self.ordinary / 2 or self.error_bar == math.inf
-
-    def per(self, unit: float) -> _Probe:
-        """Return the same, along a direction whose length is divided by `unit`."""
-        return _Probe(
-            self.given / unit,
-            self.numerical / unit,
-            self.error_bar / unit,
-            self.ordinary / unit,
-            self.ladder,
-        )
-
-    def report(self, verdict: Verdict, message: str, **more: Any) -> CheckReport:
-        error = abs(self.given - self.numerical)
-        values = {"given": self.given, "numerical": self.numerical, **more}
-        return CheckReport(verdict, message, error, self.error_bar, **values)
-
-    def compared(self) -> str:
-        return f"given {self.given:.9g}, numerical {self.numerical:.9g} +- {self.error_bar:.1e}"
-
-    def why_blurred(self) -> str:
-        """Why there is no verdict."""
-        ladder = self.ladder
-        if not math.isfinite(ladder.centre):
-            return f"f(x) is {ladder.centre}"
-        if ladder.spread:
-            return f"f is not deterministic: two calls at x differ by {ladder.spread:.1e}"
-        if ladder.gap:
-            return f"coarse and fine steps see slopes that differ by {ladder.gap:.1e}"
-        if ladder.kink:
-            return f"f has a kink at x: its slope jumps by {ladder.kink:.1e}"
-        if ladder.error == math.inf:
-            return "no difference of f can be trusted: not finite beside x, or noise alone"
-        return f"round-off hides the answer: {self.compared()}"
-
-
-class _Check:
+class Check:
     """A function at a point, the gradient that is checked there, and the lines through it."""
 
     answers: list[list[Array]]  # leaves of the gradient, from each call
@@ -293,7 +177,7 @@ class _Check:
         if not self.n:
             return _NO_ELEMENT
         vs = [self._direction(rng) for _ in range(n_probes)]
-        probes = _alike([self._probe(v, self.n) for v in vs])
+        probes = alike([self._probe(v, self.n) for v in vs])
         k = max(range(n_probes), key=lambda k: probes[k].excess)
         order = _order(probes) if has_order else None
         if probes[k].excess > 1:
@@ -331,7 +215,7 @@ class _Check:
                 return probe.report("inconclusive", why)
         return None
 
-    def _is_hidden(self, probe: _Probe, v: list[Array]) -> bool:
+    def _is_hidden(self, probe: Probe, v: list[Array]) -> bool:
         """Whether what moves along `v`, not all of x, may be wrong unseen: unless f ignores it."""
         if not probe.is_blurred:
             return False
@@ -362,7 +246,7 @@ class _Check:
         why = f"agrees in each of {self.n} elements; {self._named(i)}: {probes[i].compared()}"
         return self._report(i, probes[i], "passed", why)
 
-    def _locate(self, v: list[Array], where: str, probe: _Probe) -> CheckReport:
+    def _locate(self, v: list[Array], where: str, probe: Probe) -> CheckReport:
         """Report on the element that bisection of a direction that disagrees leads to."""
         low, high = 0, self.n
         while high - low > 1:
@@ -378,7 +262,7 @@ class _Check:
         why += f"the error is spread over many elements, such as {self._named(low)}"
         return probe.report("failed", why, worst=self._place(low))
 
-    def _report(self, i: int, probe: _Probe, verdict: Verdict, message: str) -> CheckReport:
+    def _report(self, i: int, probe: Probe, verdict: Verdict, message: str) -> CheckReport:
         return probe.report(verdict, message, worst=self._place(i))
 
     def _nonfinite(self) -> int | None:
@@ -432,12 +316,12 @@ class _Check:
             masked.append(self.xp.where(is_in, d, self.xp.zeros_like(d)))
         return masked
 
-    def _element(self, i: int) -> _Probe:
+    def _element(self, i: int) -> Probe:
         leaf = self._leaf(i)
         alone = self._masked(self.ones, i, i + 1)
         return self._probe(alone, 1, self.ordinaries[leaf]).per(self.scales[leaf])
 
-    def _probe(self, v: list[Array], n: int, ordinary: float | None = None) -> _Probe:
+    def _probe(self, v: list[Array], n: int, ordinary: float | None = None) -> Probe:
         """Compare along `v`, in which `n` elements move, of whose size one is known already."""
         ladder = climb(self.f, self.build, self.x, v)
         if ladder.is_flat and 0 < self._length(v) < _SHORT and not self._ignores(v):
@@ -450,7 +334,7 @@ class _Check:
         bar = ladder.error + _ROUNDING * eps * size
         known = self.ordinary if ordinary is None else ordinary
         ordinary = max(known, abs(ladder.value) / math.sqrt(n), ladder.swing / n)
-        return _Probe(given, ladder.value, bar, ordinary, ladder)
+        return Probe(given, ladder.value, bar, ordinary, ladder)
 
     def _length(self, v: list[Array]) -> float:
         """Largest element."""
@@ -503,18 +387,12 @@ class _Check:
         return f"`{name}{list(index)}`" if index else f"`{name}`"
 
 
-def _alike(probes: list[_Probe]) -> list[_Probe]:
-    """Probes of one bar, the widest of those that are finite: a narrow one may be luck."""
-    widest = max((p.error_bar for p in probes if p.error_bar < math.inf), default=math.inf)
-    return [replace(p, error_bar=max(p.error_bar, widest)) for p in probes]
-
-
 def _numbers(column: Array) -> list[float]:
     numbers: list[float] = to_numpy(column).tolist()
     return numbers
 
 
-def _order(probes: list[_Probe]) -> float | None:
+def _order(probes: list[Probe]) -> float | None:
     orders = [probe.ladder.remainder_order(probe.given) for probe in probes]
     return min((order for order in orders if not math.isnan(order)), default=None)
 
