@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from gradlab import tree
 from gradlab.backend import Array, Namespace, nonfinite_expected
 from gradlab.backend.random import Generator, as_generator
-from gradlab.numerical.family import BlackBox
+from gradlab.numerical.points import BlackBox
 
 __all__ = ["estimate_gradient"]
 

@@ -15,91 +15,13 @@ from gradlab.backend import Array, Namespace, is_array, namespace, nonfinite_exp
 from gradlab.numerical.black_box import (
     check_number,
     real_leaves,
-    real_result,
-    run_arrays,
-    run_one_array,
 )
-from gradlab.numerical.differences import chunk_rows, chunks, eps_of, gradient, repeat
-from gradlab.numerical.steps import Method, Stencil, StepRule, clamp, step_rules
+from gradlab.numerical.differences import chunks, eps_of, gradient
+from gradlab.numerical.lines import Line, scale
+from gradlab.numerical.points import BlackBox
+from gradlab.numerical.steps import Method, Stencil, step_rules
 
-__all__ = ["BlackBox", "hessian", "hvp", "jacobian", "jvp", "vjp"]
-
-
-class BlackBox:
-    """A function of arrays: called with chunks of points, it gives real rows, shape (k, size).
-
-    Attributes
-    ----------
-    leaves : list of arrays
-        The argument's, real floating.
-    build : callable
-        Makes a tree like the argument of as many leaves.
-    value : array, shape (1, size)
-        At the argument itself.
-    shape : tuple of int
-        Of what the function returns.
-    eps : float
-        Rounding error of the coarsest dtype.
-    """
-
-    def __init__(
-        self, f: Callable[[Any], Any], x: tree.Tree, *, vectorized: bool, chunk_size: int | None
-    ) -> None:
-        self.leaves = real_leaves(x)
-        self.xp: Namespace = namespace(*self.leaves)
-        self.f, self.build = f, tree.flatten(x)[1]
-        self.run = run_arrays if vectorized else run_one_array
-        self.shape: tuple[int, ...] | None = None
-        self.value = self([repeat(self.xp, leaf, 1) for leaf in self.leaves])
-        # Only now is it known how large a row of results is
-        self.chunk_rows = chunk_rows(chunk_size, [*self.leaves, self.value], vectorized=vectorized)
-        self.eps = max(eps_of(self.xp, self.value.dtype), *(self.eps_at(x) for x in self.leaves))
-
-    def __call__(self, points: list[Array]) -> Array:
-        """Values at chunks of points, one for each leaf, shape (k, size)."""
-        result = real_result(self.xp, self.run(self.f, self.build, points), self.leaves[0])
-        if self.shape is None:
-            self.shape = result.shape[1:]
-        elif result.shape[1:] != self.shape:
-            msg = f"`f` must return arrays of one shape: got {result.shape[1:]} after {self.shape}"
-            raise ValueError(msg)
-        return self.xp.reshape(result, (result.shape[0], -1))
-
-    def eps_at(self, leaf: Array) -> float:
-        """Rounding error of a leaf."""
-        return eps_of(self.xp, leaf.dtype)
-
-    def check_scalar(self) -> None:
-        """Raise unless the function gave one number."""
-        if self.shape != ():
-            msg = f"`f` must return a scalar: got shape {self.shape}; take numerical.jacobian"
-            raise ValueError(msg)
-
-    def flat(self) -> Array:
-        """All elements of the argument, shape (n,)."""
-        return self.xp.concat([self.xp.reshape(leaf, (-1,)) for leaf in self.leaves])
-
-    def at(self, rows: Array) -> Array:
-        """Values of a scalar function, shape (k,), at points of all elements, shape (k, n)."""
-        return self(self.split(rows))[:, 0]
-
-    def split(self, points: Array, *, rows: bool = True) -> list[Array]:
-        """Points of all elements as chunks of the leaves; without `rows`, the one as leaves."""
-        parts, start = [], 0
-        for leaf in self.leaves:
-            stop = start + math.prod(leaf.shape)
-            shape = (points.shape[0], *leaf.shape) if rows else leaf.shape
-            part = self.xp.reshape(points[:, start:stop], shape)
-            parts.append(self.xp.astype(part, leaf.dtype))
-            start = stop
-        return parts
-
-    def moved(self, k: int, chunk: Array) -> Array:
-        """Values where leaf k alone is as the rows of `chunk` have it."""
-        rows = chunk.shape[0]
-        return self(
-            [chunk if j == k else repeat(self.xp, leaf, rows) for j, leaf in enumerate(self.leaves)]
-        )
+__all__ = ["hessian", "hvp", "jacobian", "jvp", "vjp"]
 
 
 def jacobian(
@@ -287,7 +209,7 @@ def jvp(
     array([ 2., -4.])
     """
     box = BlackBox(f, x, vectorized=vectorized, chunk_size=chunk_size)
-    line = _Line(box, _like(v, x, box.leaves), (method, step, bounds))
+    line = Line(box, _like(v, x, box.leaves), (method, step, bounds))
     stencil = line.stencil(1 / 3 if method == "central" else 1 / 2)
     values = tuple(box([point[None, ...] for point in line.at(t)]) for t in stencil.points)
     return box.xp.reshape(stencil.slope(values, box.value), box.shape)
@@ -330,11 +252,11 @@ def hvp(
     """
     box = BlackBox(f, x, vectorized=vectorized, chunk_size=chunk_size)
     box.check_scalar()
-    line = _Line(box, _like(v, x, box.leaves), ("central", step, bounds))
+    line = Line(box, _like(v, x, box.leaves), ("central", step, bounds))
     stencil = line.stencil(1 / 4)
     c = box.eps ** (1 / 4)
     steps = [
-        box.xp.asarray(_scale(leaf) * c if step is None else step + leaf * 0) for leaf in box.leaves
+        box.xp.asarray(scale(leaf) * c if step is None else step + leaf * 0) for leaf in box.leaves
     ]
 
     def slope_at(t: Array) -> tree.Tree:
@@ -492,88 +414,3 @@ def _like(v: tree.Tree, x: tree.Tree, leaves: list[Array]) -> list[Array]:
             raise ValueError(msg)
         found.append(xp.astype(part, leaf.dtype))
     return found
-
-
-def _scale(x: Array) -> Array:
-    xp = namespace(x)
-    return xp.maximum(xp.abs(x), xp.ones_like(x))
-
-
-class _Line:
-    """The points x + t v, within bounds if there are any."""
-
-    def __init__(
-        self, box: BlackBox, directions: list[Array], options: tuple[Method, Any, Any]
-    ) -> None:
-        method, step, bounds = options
-        self.box, self.directions = box, directions
-        (self.rule,) = step_rules(method, step, None, box.leaves[0], box.leaves[:1])
-        if shape := getattr(self.rule.step, "shape", ()):
-            msg = f"`step` along a direction must be one number: got shape {shape}"
-            raise ValueError(msg)
-        self.limits: list[tuple[Any, Any]] = []  # of each leaf
-        if bounds is not None:
-            rules = step_rules("central", None, bounds, box.build(box.leaves), box.leaves)
-            for rule, leaf in zip(rules, box.leaves, strict=True):
-                self.limits.append(rule.check_within(leaf))
-
-    def at(self, t: Array) -> list[Array]:
-        """Leaves of the point; rounding does not take it out of the bounds."""
-        xp = self.box.xp
-        pairs = zip(self.box.leaves, self.directions, strict=True)
-        # NumPy's operators turn 0-d arrays into scalars, which are no leaves of a tuple
-        point = [xp.asarray(x + xp.astype(t, x.dtype) * v) for x, v in pairs]
-        if not self.limits:
-            return point
-        return [clamp(xp, x, *pair) for x, pair in zip(point, self.limits, strict=True)]
-
-    def stencil(self, power: float) -> Stencil:
-        """Where to evaluate along the line, t being 0-d."""
-        method = self.rule.method
-        t = _reach(self.box, self.directions, self.rule.step, power)
-        zero = 0 * t
-        if self.limits:
-            room = (-self._room(-1), self._room(1))
-            stencil = StepRule(method, t, room, "x").stencil(zero, self.box.eps)
-        else:
-            points = {"central": (t, -t), "forward": (t,), "backward": (-t,)}[method]
-            stencil = Stencil(zero, points)
-        if self.limits or self.rule.step is not None:
-            self._check_moved(stencil)
-        return stencil
-
-    def _check_moved(self, stencil: Stencil) -> None:
-        xp = self.box.xp
-        for t in stencil.points:
-            pairs = zip(self.at(t), self.box.leaves, strict=True)
-            if any(bool(xp.any(point != x)) for point, x in pairs):
-                continue
-            if any(bool(xp.any(v != 0)) for v in self.directions):
-                msg = (
-                    "`step` must move an element of `x` along `v`: x + step == x; give a larger "
-                    "step, or wider `bounds`"
-                )
-                raise ValueError(msg)
-
-    def _room(self, sign: int) -> Array:
-        """How far t can go to that side."""
-        xp = self.box.xp
-        like = self.box.leaves[0]
-        found = [xp.full((1,), math.inf, dtype=like.dtype, device=like.device)]
-        for x, v, (lower, upper) in zip(self.box.leaves, self.directions, self.limits, strict=True):
-            far = xp.where(sign * v > 0, upper - x, x - lower)
-            size = xp.abs(v)
-            room = xp.where(size > 0, far / xp.where(size > 0, size, 1.0), math.inf)
-            found.append(xp.reshape(room, (-1,)))
-        return xp.min(xp.concat(found))
-
-
-def _reach(box: BlackBox, directions: list[Array], step: Any, power: float) -> Array:
-    """How far to go along a direction, shape (): 1 where it is zero."""
-    xp = box.xp
-    pairs = zip(directions, box.leaves, strict=True)
-    sizes = [xp.abs(v) if step is not None else xp.abs(v) / _scale(x) for v, x in pairs]
-    least = xp.zeros((1,), dtype=sizes[0].dtype, device=sizes[0].device)  # of x without elements
-    largest = xp.max(xp.concat([least, *(xp.reshape(size, (-1,)) for size in sizes)]))
-    half_width = box.eps**power if step is None else step
-    return half_width / xp.where(largest > 0, largest, half_width + 0 * largest)
