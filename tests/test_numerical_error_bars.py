@@ -272,6 +272,16 @@ def test_a_slope_beside_a_fast_wave_of_a_tenth_is_ambiguous(frequency):
     assert np.mean(right | (result.status != Status.OK)) >= 0.85
 
 
+@pytest.mark.parametrize("frequency", [1e3, 2e3])
+def test_so_is_one_beside_a_wave_of_a_hundredth_in_single_precision(frequency):
+    x = np.random.default_rng(2).uniform(0.3, 3.0, 300).astype(np.float32)
+    w, amplitude = np.float32(frequency), np.float32(0.01)
+    result = derivative_and_error(lambda x: x + amplitude * np.sin(w * x), x)
+    truth = 1 + 0.01 * frequency * np.cos((w * x).astype(np.float64))
+    right = np.abs(result.value - truth) <= result.error
+    assert np.mean(right | (result.status != Status.OK)) >= 0.75
+
+
 def test_a_function_that_draws_random_numbers_is_pointed_out():
     rng = np.random.default_rng(0)
     noisy = lambda x: x + rng.normal(size=x.shape)  # noqa: E731

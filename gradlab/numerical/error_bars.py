@@ -129,6 +129,7 @@ def derivative_and_error(f: Callable[[Array], Array], x: Array, /) -> Derivative
     estimate: no finite number of samples can bound a derivative. An f that is computed in single
     precision on the way has the slope that larger steps show, and is `AMBIGUOUS`; where only a
     term of it is, the slope of that term may be missing, which is `AMBIGUOUS`, too, nearly always.
+    In single precision a term below 1e-3 of f that varies over much less than x may pass for noise.
     Within the last hundred numbers before the edge of a domain (single precision's arcsine beside
     1) a steep slope may pass for rounding, unnoticed.
 

@@ -24,7 +24,7 @@ _COLUMNS = 5  # of the survey's tableau
 _RESOLVED = 0.05  # bar in units of the slope, below which a slope of small steps counts as found
 # Noise in units of the change of f: from which on it is none, or may be none where small steps know
 # of another slope
-_WAVE, _DOUBTFUL = 0.05, 1e-3
+_WAVE, _DOUBTFUL = 0.05, 1e-4
 _BEYOND_ROUNDING = 64.0  # in units of rounding, of what is none
 _NARROW = 2e-3  # width in units of x of a step that half precision makes
 _ONE_SIDED = 10.0  # times less its bar must be: a one-sided tableau converges slowly
