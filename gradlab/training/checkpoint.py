@@ -17,7 +17,7 @@ from gradlab.training.history import PER_EPOCH, History
 
 __all__ = ["Best", "Checkpoint", "Mark", "fingerprint", "name_of"]
 
-_SHARE = 0.05  # of the time, at most, that writing may take
+_SHARE = 0.03  # of the time, at most, that writing may take
 _FIRST_COST = 0.01  # seconds, before the first has been measured
 _SAMPLES = 16  # that a fingerprint takes as they are
 _DIGITS = 6  # and of its means: what another device rounds otherwise does not show

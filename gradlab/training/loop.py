@@ -98,7 +98,7 @@ def fit(
     progress : bool
         Show a bar of tqdm on standard error. Otherwise nothing is printed.
     checkpoint : str or path, optional
-        File to write to where a good epoch ends, as often as takes less than 5 % of the time, and
+        File to write to where a good epoch ends, as often as takes less than 3 % of the time, and
         always when the training finishes, stops or is interrupted. See `gradlab.store`.
     resume : bool
         Go on from `checkpoint` if there is such a file; False begins anew, and replaces it.
