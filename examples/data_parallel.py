@@ -1,7 +1,8 @@
 """Data-parallel training: each process has its share of the digits, all take the mean gradient.
 
 python examples/data_parallel.py                      # two processes, joined by a pipe
-mpiexec -n 4 python examples/data_parallel.py mpi     # needs mpi4py; one GPU a process
+mpiexec -n 4 python examples/data_parallel.py mpi     # needs mpi4py
+Each takes a GPU of its own, if any; with CUDA_VISIBLE_DEVICES=0 they share the first.
 """
 
 import multiprocessing
@@ -53,5 +54,6 @@ if __name__ == "__main__":
         here, there = context.Pipe()
         child = context.Process(target=train_beside, args=(1, there))
         child.start()
+        there.close()  # so that the end of the child is seen here
         train_beside(0, here)
         child.join()

@@ -33,7 +33,7 @@ def test_an_example_runs(script, backend):
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "GRADLAB_BACKEND": str(backend)},
+        env={"CUDA_VISIBLE_DEVICES": "0", **os.environ, "GRADLAB_BACKEND": str(backend)},
     )
     assert done.returncode == 0, done.stderr
     assert SHOWN[script.stem] in done.stdout
