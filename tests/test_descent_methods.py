@@ -327,6 +327,52 @@ def test_a_line_search_that_finds_no_bottom_claims_no_success(start):
     assert -math.inf < float(result.fun) < -1e200
 
 
+@pytest.mark.parametrize(("of_x", "of_f"), [(1.0, 1e23), (1e-19, 1.0), (1e19, 1e-40)])
+def test_armijo_goes_down_in_units_of_any_size(of_x, of_f):
+    """The first steps are far too long by their size alone; each is halved until it fits."""
+    result = gl.gradient_descent(
+        lambda x: of_f * rosenbrock(x / of_x),
+        of_x * np.asarray(START),
+        gradient="autodiff",
+        line_search="armijo",
+    )
+    assert (result.status, float(result.fun) < 5 * of_f) == ("max_steps", True)
+
+
+def test_where_every_trial_is_far_above_x_is_no_minimum():
+    x = 1e-80 * np.asarray(START)
+    result = armijo(lambda x: rosenbrock(1e80 * x), x)
+    assert (result.status, result.nit) == ("stalled", 0)
+
+
+@pytest.mark.parametrize("x", [(-1.2, 1.0), (0.3, 2.0), (2.5, -1.0), (-0.4, 0.1), (1.7, 0.2)])
+def test_a_kink_that_a_search_ends_at_is_no_minimum(x):
+    """Armijo's steps along a bent kink get as short as rounding; its tries must not."""
+
+    def f(x):
+        return abs(1 - x[0]) + 10 * abs(x[1] - x[0] ** 2)
+
+    result = armijo(f, np.asarray(x))
+    assert float(result.fun) > 0.1
+    assert result.status in {"stalled", "max_steps"}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_tolerance_at_all_is_met_at_a_smooth_minimum(seed, way):
+    rng = np.random.default_rng(seed)
+    w, b = rng.normal(size=(5, 3)), rng.normal(size=5)
+    result = way(lambda x: np.log(np.sum(np.exp(w @ x + b))) + 0.1 * (x @ x), w[0], gtol=0.0)
+    assert (result.status, float(np.max(np.abs(result.grad))) < 1e-7) == ("converged", True)
+
+
+def test_a_gradient_that_shrinks_from_that_of_a_leap_is_not_converged():
+    result = gl.gradient_descent(
+        rosenbrock, START, step_num=500, optimizer=Adam(100.0), gradient="autodiff"
+    )
+    assert float(result.fun) > float(result.best_fun)
+    assert not result.success
+
+
 def test_a_step_out_of_the_domain_is_taken_back(way):
     """x - log(x) / 1000 has its minimum at 1 / 1000, beside where it is not a number."""
 

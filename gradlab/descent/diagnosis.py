@@ -26,9 +26,10 @@ def judge_end(run: Record) -> Verdict:
     losses, sizes, nit = run.losses, run.sizes, run.nit
     if nit > 1 and losses[-1] > losses[0] and rises(losses[nit // 2 :]):
         return "diverged", f"f rose all through the last half of the run{run.try_lr(0.1)}"
-    if ended := _judge_fall(run):
+    is_above = losses[-1] - losses[0] > math.sqrt(run.objective.eps(run.last.loss)) * abs(losses[0])
+    if not is_above and (ended := _judge_fall(run)):
         return ended
-    if _is_stationary(run, run.objective):
+    if not is_above and _is_stationary(run, run.objective):
         return "converged", "no step along the gradient lowers f any more"
     if nit > 1 and _turned_back(run):
         if sizes[-1] > _SHRINKS * sizes[-1 - max(1, nit // 4)]:
@@ -58,9 +59,10 @@ def judge_failed_search(run: Record, search: Search, start: Trial) -> Verdict:
     its value tells: it is what f lacks of a straight line close behind x, for what lies ahead, such
     as a jump, does not show there.
     """
+    if ended := _judge_fall(run):
+        return ended
     if not -math.inf < start.slope < 0:
-        out_of_range = "the square of the gradient is out of the range of its dtype: scale f"
-        return _judge_fall(run) or ("stalled", out_of_range)
+        return "stalled", "the square of the gradient is out of the range of its dtype: scale f"
     trials = sorted(search.refused, key=lambda trial: -trial.distance)
     behind = [(t.distance, _at(run, -t.distance) - start.loss) for t in trials[-_NEAREST:]]
     off = (abs(near - far * (d / e)) for (e, far), (d, near) in pairwise(behind))  # of a line, 0
@@ -68,16 +70,18 @@ def judge_failed_search(run: Record, search: Search, start: Trial) -> Verdict:
     rounding = max(run.rounding(), noise[(len(noise) - 1) // 2])  # a kink on the way is in one
     floor = start.loss + _VISIBLE * rounding
     seen = [pair for pair in pairwise(trials) if not pair[0].loss <= floor]
+    is_bent = True
     if seen:
         far, near = seen[-1]
         rise, part = far.loss - start.loss, near.distance / far.distance
         low, high = (rise * part**power for power in _BENDS)
-        if not low <= near.loss - start.loss < high < math.inf:
-            return "stalled", (
-                "no step along the gradient lowers f, as it promises: look for a kink, a jump, "
-                "an edge of the domain, or a gradient that is not that of f"
-            )
-    return "converged", "no step along the gradient lowers f any more"
+        is_bent = low <= near.loss - start.loss < high < math.inf
+    if is_bent and (not trials or trials[-1].loss <= floor):
+        return "converged", "no step along the gradient lowers f any more"
+    return "stalled", (
+        "no step along the gradient lowers f, as it promises: look for a kink, a jump, noise, "
+        "an edge of the domain, or a gradient that is not that of f"
+    )
 
 
 def _at(run: Record, distance: float) -> float:
@@ -88,17 +92,17 @@ def _at(run: Record, distance: float) -> float:
 
 
 def _judge_fall(run: Record) -> Verdict | None:
-    sizes = run.sizes
-    if sizes[-1] > math.sqrt(run.objective.eps(run.last.loss)) * max(sizes):
+    sizes, losses = run.sizes, run.losses
+    largest = max(g for g, loss in zip(sizes, losses, strict=True) if loss <= losses[0])
+    if sizes[-1] > math.sqrt(run.objective.eps(run.last.loss)) * largest:
         return None
-    return "converged", f"the gradient fell from {max(sizes):.3g} to {sizes[-1]:.3g}"
+    return "converged", f"the gradient fell from {largest:.3g} to {sizes[-1]:.3g}"
 
 
 def _is_stationary(run: Record, objective: Objective) -> bool:
     """Whether f falls, beyond its rounding, at none of three points along the gradient."""
     xp, eps = objective.xp, objective.eps(run.last.loss)
-    sizes = [xp.max(xp.abs(x)) for x in run.last.x if math.prod(x.shape)]
-    reach = eps ** (1 / 3) * max(1.0, float(xp.max(xp.stack(sizes)))) / run.sizes[-1]
+    reach = eps ** (1 / 3) * run.scale() / run.sizes[-1]
     rounding = 4 * eps * abs(run.losses[-1])
     tried = [objective.loss(objective.moved(run.last, reach * part)) for part in _REACHES]
     return not bool(xp.any(xp.stack(tried) < run.last.loss - rounding))

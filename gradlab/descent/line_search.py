@@ -12,13 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Search", "Trial", "backtrack", "visible", "wolfe"]
+__all__ = ["Search", "Trial", "backtrack", "wolfe"]
 
 _DECREASE = 1e-4  # of what the slope promises (Nocedal and Wright, section 3.1) ...
 _CURVATURE = 0.9  # ... and of the slope left, for quasi-Newton methods (the same)
-_TRIALS = 60  # halvings: a step of 1 comes down to eps
+_TRIALS = 60  # of a curvature: a step of 1 comes down to eps, or less
+_HALVINGS = 200  # lr = 1 comes down to 1e-60, for f and x in units of any size
 _GROWTH = 4.0  # of a step that is found too short
-_VISIBLE = 2.0**10  # roundings that a step promises at least, to begin with
 _LARGEST = sys.float_info.max / 2  # promise that can be computed with
 _INSIDE = 0.1  # of a bracket: a trial nearer to its ends would learn little
 
@@ -65,7 +65,7 @@ def backtrack(
     refused: list[Trial] = []
     if -math.inf < start.slope < 0:  # of what is out of range, nothing can be asked
         distance = min(distance, _LARGEST / -start.slope)
-    while _is_worth(distance, start, rounding) and len(refused) < _TRIALS:
+    while _is_worth(distance, start, rounding) and len(refused) < _HALVINGS:
         trial = evaluate(distance)
         if _is_lower(trial, start):
             return Search(trial, refused)
@@ -104,11 +104,6 @@ def wolfe(
         refused.append(trial)
         distance = _GROWTH * distance if high is None else _between(low, high)
     return Search(low if _is_lower(low, start) else None, refused)
-
-
-def visible(distance: float, slope: float, rounding: float) -> float:
-    """`distance`, or what it takes for the slope to promise more than rounding hides."""
-    return max(distance, _VISIBLE * rounding / -slope) if slope else distance
 
 
 def _is_worth(distance: float, start: Trial, rounding: float) -> bool:

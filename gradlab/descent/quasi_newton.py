@@ -11,7 +11,7 @@ from gradlab import tree
 from gradlab.backend import Array, overflow_expected, to_numpy
 from gradlab.descent.checks import as_count, as_tolerance
 from gradlab.descent.diagnosis import judge_failed_search, judge_searched_end
-from gradlab.descent.line_search import Search, Trial, visible, wolfe
+from gradlab.descent.line_search import Search, Trial, wolfe
 from gradlab.descent.objective import Gradient, Objective, Point
 from gradlab.descent.record import Record, Verdict
 from gradlab.descent.result import DescentResult
@@ -132,11 +132,10 @@ class _Ray:
 
     def search(self) -> Search:
         """Look for a step: of length 1 to begin with, where the memory tells no other."""
-        slope, rounding = self.start.slope, self.run.rounding()
         distance = 1.0
-        if self.is_steepest and slope:
-            distance = visible(1 / math.sqrt(abs(slope)), slope, rounding)
-        return wolfe(self._evaluate, distance, self.start, rounding)
+        if self.is_steepest and (slope := self.start.slope):
+            distance = self.run.visible(1 / math.sqrt(abs(slope)), slope)
+        return wolfe(self._evaluate, distance, self.start, self.run.rounding())
 
     def remember(self, taken: Trial, memory: deque[_Pair]) -> None:
         """Add the step to the memory, if f is convex over it."""

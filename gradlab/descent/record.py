@@ -16,6 +16,7 @@ __all__ = ["Record", "Verdict", "rises"]
 Verdict: TypeAlias = tuple[Status, str]
 
 _PATH_NUMBERS = 2**20  # a path of at most as many numbers is kept unasked: 8 MiB in float64
+_VISIBLE = 2.0**14  # roundings that a step promises at least, to begin with
 _RISES, _GROWTH = 3, 1e3  # three rises in a row, the gradient thousandfold: no valley comes back
 
 
@@ -90,6 +91,19 @@ class Record:
     def rounding(self) -> float:
         """Of f at the last point."""
         return self.objective.eps(self.last.loss) * abs(self.losses[-1])
+
+    def scale(self) -> float:
+        """Largest element of the last point, 1 at the least. The host waits for it."""
+        xp = self.objective.xp
+        sizes = [xp.max(xp.abs(x)) for x in self.last.x if 0 not in x.shape]
+        return max(1.0, float(xp.max(xp.stack(sizes)))) if sizes else 1.0
+
+    def visible(self, distance: float, slope: float) -> float:
+        """`distance`, or what it takes to promise more than rounding hides, at the scale of x."""
+        needed = _VISIBLE * self.rounding() / -slope if slope else 0.0
+        if not distance < needed:
+            return distance
+        return max(distance, min(needed, self.scale() / self.sizes[-1]))
 
     def look(self) -> Verdict | None:
         """Fetch and judge the points that wait; cut the run at the first that ends it."""

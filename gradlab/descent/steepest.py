@@ -13,7 +13,7 @@ from gradlab import tree
 from gradlab.backend import Array, overflow_expected
 from gradlab.descent.checks import as_count, as_rate, as_tolerance
 from gradlab.descent.diagnosis import judge_end, judge_failed_search, judge_searched_end
-from gradlab.descent.line_search import Trial, backtrack, visible
+from gradlab.descent.line_search import Trial, backtrack
 from gradlab.descent.objective import Gradient, Objective
 from gradlab.descent.record import Record, Verdict
 from gradlab.descent.result import DescentResult
@@ -100,9 +100,9 @@ def gradient_descent(
     - converged: the rule of `ftol`.
     - stopped: the callback said so, or KeyboardInterrupt came.
     - diverged: f rose all through the last half of the run, to above its start.
-    - converged: `|g|` fell to sqrt(eps) of the largest seen.
-    - converged: steps of three sizes along the gradient, eps**(1/3) of x and less, do not lower
-      f: a minimum, a saddle or a plateau, to the precision of f.
+    - converged, if f is not above its start: `|g|` fell to sqrt(eps) of the largest seen where that
+      was so; or steps of three sizes along the gradient, eps**(1/3) of x and less, do not lower f:
+      a minimum, a saddle or a plateau, to the precision of f.
     - oscillating: the last step goes against the one before, and `|g|` did not shrink by half in
       the last quarter of the run.
     - too_small: in ten or more steps no element of the gradient changed by more than 1 % of
@@ -110,13 +110,13 @@ def gradient_descent(
     - max_steps: none of these: it was on its way.
 
     With a line search every step lowers f, and of the rules for the last point only that of
-    sqrt(eps) is asked. Where no trial lowers f, down to where the promise drowns in the rounding
-    of f, the run ends:
+    sqrt(eps) is asked. Where that does not hold, and no trial lowers f, down to where the promise
+    drowns in the rounding of f (or lr has been halved 200 times), the run ends:
 
     - converged: the rise of f over the trials shrank faster than their distance to the power 1.5,
       as on the floor of a smooth valley, or is nowhere seen: f cannot tell x from a minimum.
-    - stalled: it did not: at a kink, a jump, an edge of the domain, or the gradient is not f's;
-      or the square of the gradient overflows or underflows.
+    - stalled: it did not: in noise, at a kink, a jump, an edge of the domain, or the gradient is
+      not f's; or the square of the gradient overflows or underflows.
 
     Examples
     --------
@@ -194,7 +194,7 @@ def _search(run: Record, distance: float, steps: int) -> Verdict:
         with overflow_expected():
             squares = xp.stack([xp.sum(g * g) for g in point.grad])
             start = Trial(0.0, run.losses[-1], -float(xp.sum(squares)))
-        distance = visible(distance, start.slope, run.rounding())
+        distance = run.visible(distance, start.slope)
         search = backtrack(evaluate, distance, start, run.rounding())
         if search.taken is None:
             run.lr = distance
