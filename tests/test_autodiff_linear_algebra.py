@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 
 import array_api_compat.numpy as anp
@@ -358,3 +359,36 @@ def test_ranks_and_values_of_constants():
         return x * xp.linalg.matrix_rank(x * c)
 
     assert autodiff.gradient(f, np.asarray(2.0)) == 2
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (2, 3, 3)])
+def test_a_matrix_that_is_not_positive_definite_has_no_finite_cholesky_gradient(shape, backend):
+    xp = gl.namespace()
+    a = np.broadcast_to([[4.0, 1.0, 0.0], [1.0, 1.0, 2.0], [0.0, 2.0, 1.0]], shape)
+    try:
+        slope = gl.to_numpy(
+            gl.grad(lambda a: xp.sum(a.__array_namespace__().linalg.cholesky(a)))(gl.asarray(a))
+        )
+    except (ValueError, np.linalg.LinAlgError):  # what libraries raise; CuPy does not
+        return
+    assert np.all(np.isnan(slope))
+
+
+@pytest.mark.parametrize("n", [1, 5, 60])
+def test_a_factor_is_known_for_one_where_nothing_raises(n, monkeypatch):
+    module = importlib.import_module("gradlab.backend.linear_algebra")
+    monkeypatch.setattr(module, "library_of", lambda a: "cupy")
+    rng = np.random.default_rng(n)
+    for dtype in (np.float32, np.float64, np.complex64, np.complex128):
+        half = rng.normal(size=(4, n, n)) + 1j * rng.normal(size=(4, n, n))
+        half = (half if np.dtype(dtype).kind == "c" else half.real).astype(dtype)
+        a = half @ np.conj(half.mT)
+        scales = np.asarray([1.0, 1e-12, 1e12, 1.0], dtype=a.real.dtype)
+        a = a * scales[:, None, None] + np.eye(n, dtype=dtype) * np.diagonal(a[0])[0].real * 1e-3
+        assert np.all(np.isfinite(module.cholesky(a)))
+        wrong = np.linalg.cholesky(a)
+        wrong[1, -1, -1] *= 2
+        monkeypatch.setattr(np.linalg, "cholesky", lambda a, wrong=wrong: wrong)
+        assert np.isnan(module.cholesky(a)).all(axis=(1, 2)).tolist() == [False, True, False, False]
+        monkeypatch.undo()
+        monkeypatch.setattr(module, "library_of", lambda a: "cupy")

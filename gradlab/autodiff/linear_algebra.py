@@ -20,6 +20,7 @@ from typing import Any
 from gradlab.autodiff.array import Array, constant, plain
 from gradlab.autodiff.elementwise import conj, is_complex_dtype
 from gradlab.autodiff.rule import Rule, rule
+from gradlab.backend import cholesky
 
 __all__ = ["EIGH", "QR", "SLOGDET", "SVD", "adjoint"]
 
@@ -252,7 +253,7 @@ rule(
     "linalg.cholesky",
     "other",
     _cholesky,
-    forward=lambda xp, a: xp.linalg.cholesky(a),
+    forward=lambda xp, a: xp.linalg.cholesky(a) if type(a) is Array else cholesky(a),
 )
 rule("linalg.det", "other", _determinant, forward=lambda xp, a: xp.linalg.det(a))
 rule(

@@ -27,6 +27,7 @@ from gradlab.backend.errors import (
     UnsupportedDTypeError,
 )
 from gradlab.backend.library import Array, Namespace
+from gradlab.backend.linear_algebra import cholesky
 from gradlab.backend.memory import (
     chunk_bytes,
     free_cached_memory,
@@ -53,6 +54,7 @@ __all__ = [
     "UnsupportedDTypeError",
     "asarray",
     "asarray_like",
+    "cholesky",
     "chunk_bytes",
     "ensure_array",
     "examine",

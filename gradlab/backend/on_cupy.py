@@ -190,9 +190,11 @@ def _try_out(index: int) -> None:
             a = cupy.ones((2, 2))
             float(((a + a) @ a).sum())
     except (ImportError, RuntimeError) as error:  # out of memory is a MemoryError, and stays one
+        major = int(cupy.cuda.runtime.runtimeGetVersion()) // 1000
         msg = (
             f"cupy cannot compute on device {index}: {_first_line(error)}. CUDA's libraries may be "
-            "missing: run `python -m pip install 'cupy-cuda13x[ctk]'`, or install the CUDA toolkit"
+            f"missing: run `python -m pip install 'cupy-cuda{major}x[ctk]'`, or install the CUDA "
+            "toolkit"
         )
         raise BackendUnavailableError(msg, reason="libraries_missing") from error
 
