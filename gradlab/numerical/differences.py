@@ -159,7 +159,9 @@ def gradient(
         `f` takes many points at once: every array of its argument gains a leading axis of length
         k, and `f` returns shape (k,). Called once with k = 1, then in chunks.
     chunk_size : int, optional
-        Perturbed points built at once (with `vectorized`, k). Default: 4 MiB of them.
+        Perturbed points built at once (with `vectorized`, k). Default: 4 MiB of them; with
+        `vectorized` 128 KiB, or a part of the free memory of a GPU. More is faster where `f`
+        multiplies by large matrices.
 
     Returns
     -------
