@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
-from gradlab.backend import is_array
+from gradlab.backend import Array, asarray_like, is_array, kind_of, namespace
 
-__all__ = ["Tree", "aligned", "flatten", "is_tree", "items", "leaves", "map"]
+__all__ = ["Tree", "aligned", "fitting", "flatten", "is_tree", "items", "leaves", "map"]
 
 Tree: TypeAlias = Any
 
@@ -75,6 +75,45 @@ def map(f: Callable[..., Any], x: Tree, *others: Tree) -> Tree:  # noqa: A001  (
         return f(x, *others)
     columns, build = aligned(x, *others)
     return build([f(*group) for group in zip(*columns, strict=True)])
+
+
+def fitting(x: Tree, likes: dict[str, Array], called: str, giver: str) -> list[Array]:
+    """Leaves of `x`, which `giver` returned, in the order and the dtypes of the arrays `likes`.
+
+    Parameters
+    ----------
+    x : Tree
+    likes : dict
+        What it must be built like, as `items` of the name `called` gives it.
+
+    Raises
+    ------
+    ValueError
+        If `x` is built otherwise, or has another shape.
+    TypeError
+        If it is of another library, or not real.
+    """
+    parts = dict(items(x, called))  # by name: a dict may be in another order
+    if parts.keys() != likes.keys():
+        of, came = ", ".join(likes), ", ".join(parts)
+        msg = f"{giver} must return what is built like `{called}`, of {of}: got {came}"
+        raise ValueError(msg)
+    found = []
+    for name, like in likes.items():
+        leaf = parts[name]
+        if type(leaf) is not type(like):
+            leaf = leaf if is_array(leaf) else asarray_like(leaf, like)
+            namespace(like, leaf, names=(name, f"the result of {giver.strip('`')}"))
+        if leaf.shape != like.shape:
+            msg = f"{giver} must return shape {like.shape} for `{name}`: got {leaf.shape}"
+            raise ValueError(msg)
+        if leaf.dtype != like.dtype:
+            if kind_of(leaf.dtype) not in ("real floating", "integral"):
+                msg = f"{giver} must return real numbers for `{name}`: got {leaf.dtype}"
+                raise TypeError(msg)
+            leaf = namespace(leaf).astype(leaf, like.dtype)
+        found.append(leaf)
+    return found
 
 
 def _by_key(x: Tree) -> tuple[dict[Any, Any], Callable[[Sequence[Any]], Tree]]:

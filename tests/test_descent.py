@@ -359,7 +359,7 @@ ARGUMENTS = {
         "`gradient` must be 'numerical', 'autodiff' or a function: got 'exact'",
     ),
     "gradient's shape": ({"gradient": lambda x: x[0]}, r"return shape \(2,\) for `x`: got \(\)"),
-    "gradient's structure": ({"gradient": lambda x: {"a": x}}, "built like x: it gave .*'a'"),
+    "gradient's structure": ({"gradient": lambda x: {"a": x}}, "built like `x`, .*: got .*'a'"),
 }
 
 

@@ -129,7 +129,9 @@ def test_what_an_optimizer_returns_must_be_built_like_x():
         def step(self, params, grads, state):
             return grads[:1] - params[:1], state
 
-    with pytest.raises(ValueError, match=r"`optimizer` must return shape \(2,\) for `x`: got"):
+    with pytest.raises(
+        ValueError, match=r"`optimizer.step` must return shape \(2,\) for `params`: got \(1,\)"
+    ):
         gl.gradient_descent(bowl, [1.0, 2.0], optimizer=Losing(0.1))
 
 
@@ -480,7 +482,7 @@ ARGUMENTS = {
     ),
     "search": ({"line_search": "wolfe"}, ValueError, "`line_search` must be None or 'armijo'"),
     "first rate": ({"line_search": "armijo", "lr": 0.0}, ValueError, "`lr` must be a positive"),
-    "optimizer": ({"optimizer": 0.1}, TypeError, r"such as Adam\(0.1\): got 0.1"),
+    "optimizer": ({"optimizer": 0.1}, TypeError, r"such as SGD\(0.1\): got 0.1"),
     "optimizer's class": ({"optimizer": Adam}, TypeError, "`optimizer` must be an update rule"),
     "callback": ({"callback": 3}, TypeError, "`callback` must be a function"),
 }

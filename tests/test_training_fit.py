@@ -492,19 +492,68 @@ def test_bad_data_are_refused_before_any_work(backend, monkeypatch):
             fit(other, x, t, epochs=1)
 
 
-class Forgetful:
-    """An update rule that gives back all parameters but the first."""
+class Own:
+    """An update rule of a user's own; `result` is what its step makes of the new parameters."""
+
+    def __init__(self, result):
+        self.result = result
 
     def init(self, params):  # noqa: ARG002
-        return {}
+        return 0
 
-    def step(self, params, grads, state):  # noqa: ARG002
-        return dict(list(params.items())[1:]), state
+    def step(self, params, grads, state):
+        moved = {key: value - 0.1 * grads[key] for key, value in params.items()}
+        return self.result(moved, state + 1)
 
 
-def test_an_optimizer_must_return_every_parameter():
-    with pytest.raises(ValueError, match=r"`optimizer` must return .*'b2'\]: it gave \['b1', "):
-        fit(make(), *data(), epochs=1, optimizer=Forgetful())
+WRONG_STEPS = {
+    "no state": (lambda moved, _: moved, TypeError, "must return a pair, .*: got dict"),
+    "nothing": (lambda *_: None, TypeError, "must return a pair, .*: got NoneType"),
+    "a lost one": (
+        lambda moved, state: (dict(list(moved.items())[1:]), state),
+        ValueError,
+        r"must return what is built like `params`, of params\['W1'\], .*: got params\['b1'\], ",
+    ),
+    "sums": (
+        lambda moved, state: ({key: value.sum() for key, value in moved.items()}, state),
+        ValueError,
+        r"must return shape \(2, 2\) for `params\['W1'\]`: got \(\)",
+    ),
+    "complex": (
+        lambda moved, state: ({key: value + 1j for key, value in moved.items()}, state),
+        TypeError,
+        r"must return real numbers for `params\['W1'\]`: got complex128",
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_STEPS)
+def test_a_step_that_returns_what_does_not_fit_leaves_the_parameters_as_they_were(wrong):
+    result, error, message = WRONG_STEPS[wrong]
+    network = make()
+    before = dict(network.params)
+    with pytest.raises(error, match="`optimizer.step` " + message):
+        fit(network, *data(), epochs=1, optimizer=Own(result))
+    assert all(network.params[key] is value for key, value in before.items())
+
+
+def test_parameters_keep_their_dtype_whatever_a_step_makes_of_them():
+    network = make()
+    network.params = {key: value.astype(np.float32) for key, value in network.params.items()}
+    wide = Own(lambda moved, state: ({k: v.astype(np.float64) for k, v in moved.items()}, state))
+    fit(network, *data(), epochs=1, optimizer=wide)
+    assert {value.dtype for value in network.params.values()} == {np.dtype(np.float32)}
+
+
+def test_a_rule_with_a_step_of_its_own_takes_every_step_by_it():
+    class Still(SGD):
+        def step(self, params, grads, state):  # noqa: ARG002
+            return params, state
+
+    network = make()
+    before = dict(network.params)
+    fit(network, *data(), epochs=2, batch_size=5, optimizer=Still(0.1))
+    assert all(network.params[key] is value for key, value in before.items())
 
 
 def test_parameters_that_cannot_learn_are_refused_before_any_work(monkeypatch):

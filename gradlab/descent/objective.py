@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from gradlab import autodiff, numerical, tree
-from gradlab.backend import Array, asarray_like, is_array, kind_of, namespace, owned
+from gradlab.backend import Array, namespace, owned
 from gradlab.numerical.black_box import real_leaves, real_result, run_one_by_one
 from gradlab.numerical.differences import value_and_gradient_again
 
@@ -45,7 +45,7 @@ class Objective:
         self.start = [owned(leaf) for leaf in real_leaves(init_x, "init_x")]  # results hand it out
         self.xp = namespace(*self.start)
         self.build = tree.flatten(init_x)[1]
-        self.names = dict.fromkeys(name for name, _ in tree.items(self.build(self.start)))
+        self.likes = dict(tree.items(self.build(self.start)))
         self.size = sum(math.prod(leaf.shape) for leaf in self.start)
         self.nfev = self.njev = 0
 
@@ -60,7 +60,7 @@ class Objective:
             first, again = _KNOWN[self.gradient]
             differentiated = first if self.njev == 1 else again
             loss, given = differentiated(self._counted, self.build(x))
-        grad = self.leaves_of(given, "`gradient`")
+        grad = tree.fitting(given, self.likes, "x", "`gradient`")
         if callable(self.gradient):
             grad = [owned(g) for g in grad]
         sizes = [xp.max(xp.abs(g)) for g in grad if math.prod(g.shape)]
@@ -76,29 +76,6 @@ class Objective:
         """Leaves of x, so many gradients down from `point`."""
         pairs = zip(point.x, point.grad, strict=True)
         return [self.xp.asarray(x - distance * g, dtype=x.dtype) for x, g in pairs]
-
-    def leaves_of(self, given: tree.Tree, giver: str) -> list[Array]:
-        """Leaves of what must be built like x, in its dtypes."""
-        parts = dict(tree.items(given))  # by name: a dict may be in another order
-        if parts.keys() != self.names.keys():
-            msg = f"{giver} must return what is built like x: it gave {list(parts)}"
-            raise ValueError(msg)
-        leaves = []
-        for name, like in zip(self.names, self.start, strict=True):
-            leaf = parts[name]
-            if type(leaf) is not type(like):
-                leaf = leaf if is_array(leaf) else asarray_like(leaf, like)
-                namespace(like, leaf, names=("x", f"the result of {giver.strip('`')}"))
-            if leaf.shape != like.shape:
-                msg = f"{giver} must return shape {like.shape} for `{name}`: got {leaf.shape}"
-                raise ValueError(msg)
-            if leaf.dtype != like.dtype:
-                if kind_of(leaf.dtype) not in ("real floating", "integral"):
-                    msg = f"{giver} must return real numbers for `{name}`: got {leaf.dtype}"
-                    raise TypeError(msg)
-                leaf = self.xp.astype(leaf, like.dtype)
-            leaves.append(leaf)
-        return leaves
 
     def eps(self, loss: Array) -> float:
         """Machine epsilon of the coarsest dtype among f and the leaves of x."""

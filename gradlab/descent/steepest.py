@@ -18,6 +18,7 @@ from gradlab.descent.objective import Gradient, Objective
 from gradlab.descent.record import Record, Verdict
 from gradlab.descent.result import DescentResult
 from gradlab.optimizers import SGD, Optimizer, lr_of
+from gradlab.optimizers.rule import as_optimizer, step_of
 
 __all__ = ["gradient_descent"]
 
@@ -159,7 +160,7 @@ def gradient_descent(
 def _step(run: Record, rule: Optimizer, steps: int) -> Verdict:
     """Go from point to point by `rule`, and wait for the device seldom."""
     objective = run.objective
-    x, state = objective.start, rule.init(objective.build(objective.start))
+    x, state, step = objective.start, rule.init(objective.build(objective.start)), step_of(rule)
     run.lr = lr_of(rule, 0)
     for k in range(steps + 1):
         point = objective.point(x)
@@ -170,8 +171,8 @@ def _step(run: Record, rule: Optimizer, steps: int) -> Verdict:
             run.lr = lr_of(rule, k)
             run.lrs.append(run.lr)
             params, grads = objective.build(x), objective.build(point.grad)
-            moved, state = rule.step(params, grads, state)
-            x = objective.leaves_of(moved, "`optimizer`")
+            moved, state = step(params, grads, state)
+            x = tree.leaves(moved)
     return judge_end(run)
 
 
@@ -210,13 +211,10 @@ def _search(run: Record, distance: float, steps: int) -> Verdict:
 def _rule(lr: float, optimizer: Any) -> Optimizer:
     if optimizer is None:
         return SGD(as_rate(lr))
-    if not isinstance(optimizer, Optimizer) or isinstance(optimizer, type):
-        msg = f"`optimizer` must be an update rule, such as Adam(0.1): got {optimizer!r}"
-        raise TypeError(msg)
     if lr != _LR:
         msg = f"`lr` is that of the optimizer: give it there alone; got lr={lr!r} beside it"
         raise ValueError(msg)
-    return optimizer
+    return as_optimizer(optimizer)
 
 
 def _first_distance(lr: float, optimizer: Any, line_search: Any) -> float:

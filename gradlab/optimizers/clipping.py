@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gradlab import tree
 from gradlab.backend import Array, Namespace, kind_of, namespace
-from gradlab.optimizers.rule import Optimizer, advance_of, lr_of
+from gradlab.optimizers.rule import Optimizer, advance_of, as_optimizer, lr_of
 from gradlab.optimizers.settings import positive
 
 __all__ = ["clip_norm"]
@@ -82,10 +82,7 @@ def clip_norm(optimizer: Optimizer, max_norm: float) -> Optimizer:
     >>> optimizer.step(x, gl.asarray([30.0, -40.0]), optimizer.init(x))[0].round(4)
     array([-3.,  4.])
     """
-    if not isinstance(optimizer, Optimizer) or isinstance(optimizer, type):
-        msg = f"`optimizer` must be an update rule, such as SGD(0.1): got {optimizer!r}"
-        raise TypeError(msg)
-    return _Clipped(optimizer, positive(max_norm, "max_norm"))
+    return _Clipped(as_optimizer(optimizer), positive(max_norm, "max_norm"))
 
 
 def _scaled(xp: Namespace, g: Array, factor: Array) -> Array:

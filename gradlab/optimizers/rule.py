@@ -12,7 +12,7 @@ from gradlab import tree
 from gradlab.backend import Array, Namespace, kind_of, namespace
 from gradlab.optimizers.settings import finite
 
-__all__ = ["Optimizer", "Rate", "Rule", "advance_of", "lr_of"]
+__all__ = ["Optimizer", "Rate", "Rule", "advance_of", "as_optimizer", "lr_of", "step_of"]
 
 Rate: TypeAlias = float | Callable[[int], float]
 
@@ -35,10 +35,52 @@ class Optimizer(Protocol):
         ...
 
 
+def as_optimizer(optimizer: Any) -> Optimizer:
+    """Return `optimizer` if it is an update rule."""
+    if isinstance(optimizer, Optimizer) and not isinstance(optimizer, type):
+        return optimizer
+    hint = ""
+    if isinstance(optimizer, type):
+        hint = f"; make one of the class: {optimizer.__name__}()"
+    msg = f"`optimizer` must be an update rule, such as SGD(0.1): got {optimizer!r}{hint}"
+    raise TypeError(msg)
+
+
+def step_of(optimizer: Optimizer) -> Callable[..., tuple[tree.Tree, tree.Tree]]:
+    """`step`; what a rule of others returns is checked, and its parameters keep their dtypes."""
+    if isinstance(optimizer, Rule) and _definer(optimizer, "step") is Rule:
+        return optimizer.step
+
+    def step(params: tree.Tree, grads: tree.Tree, state: tree.Tree) -> tuple[tree.Tree, tree.Tree]:
+        result = optimizer.step(params, grads, state)
+        if not (isinstance(result, tuple | list) and len(result) == 2):  # noqa: PLR2004
+            msg = (
+                "`optimizer.step` must return a pair, the new parameters and the new state: got "
+                f"{type(result).__name__}"
+            )
+            raise TypeError(msg)
+        moved, after = result
+        likes = dict(tree.items(params, "params"))
+        fitting = tree.fitting(moved, likes, "params", "`optimizer.step`")
+        return tree.flatten(params)[1](fitting), after
+
+    return step
+
+
 def advance_of(optimizer: Optimizer) -> Callable[..., tuple[tree.Tree, tree.Tree]]:
-    """`advance`, for dicts of arrays that one step has taken; `step` where a rule has no other."""
-    advance: Callable[..., Any] = getattr(optimizer, "advance", optimizer.step)
+    """`advance`, for dicts of arrays that one step has taken; `step_of` where a rule has none.
+
+    One whose class has a `step` of its own, and inherits `advance`, has none.
+    """
+    if not issubclass(_definer(optimizer, "advance"), _definer(optimizer, "step")):
+        return step_of(optimizer)
+    advance: Callable[..., Any] = optimizer.advance  # type: ignore[attr-defined]
     return advance
+
+
+def _definer(optimizer: Optimizer, method: str) -> type:
+    """Class that an object has a method from; `object` where it has none of that name."""
+    return next((cls for cls in type(optimizer).__mro__ if method in vars(cls)), object)
 
 
 def lr_of(optimizer: Optimizer, step: int) -> float:

@@ -13,6 +13,7 @@ from gradlab.backend.random import Generator, as_generator
 from gradlab.nn import Network
 from gradlab.nn.checks import positive_int, require_samples
 from gradlab.optimizers import SGD, Optimizer
+from gradlab.optimizers.rule import as_optimizer
 from gradlab.training.checkpoint import Checkpoint, fingerprint, name_of
 from gradlab.training.history import History, StopReason
 from gradlab.training.run import Batches, Run, Samples, Trainable, loss_at
@@ -261,9 +262,7 @@ def check_arguments(network: Any, optimizer: Any, gradient: Any, reduce: Any = N
     if not isinstance(network, Network | Trainable):
         msg = f"`network` must be a network, such as a TwoLayerNetwork: got {network!r}"
         raise TypeError(msg)
-    if not isinstance(optimizer, Optimizer) or isinstance(optimizer, type):
-        msg = f"`optimizer` must be an update rule, such as SGD(0.1): got {optimizer!r}"
-        raise TypeError(msg)
+    as_optimizer(optimizer)
     if gradient not in GRADIENTS:
         msg = f"`gradient` must be one of {', '.join(map(repr, GRADIENTS))}: got {gradient!r}"
         raise ValueError(msg)

@@ -10,6 +10,7 @@ from gradlab.backend import Array, Namespace, namespace, nonfinite_expected, to_
 from gradlab.backend.random import Generator, as_generator
 from gradlab.nn.checks import positive_int
 from gradlab.optimizers import SGD, Optimizer
+from gradlab.optimizers.rule import step_of
 from gradlab.training.divergence import DivergenceError
 from gradlab.training.history import History
 from gradlab.training.loop import GRADIENTS, check_arguments, checked_samples
@@ -136,10 +137,10 @@ def lr_find(
     def trained(rule: Optimizer) -> list[float]:
         """Loss of the batch of each step, then that of all the data."""
         params = dict(network.params)
-        state, losses = rule.init(params), []
+        step, state, losses = step_of(rule), rule.init(params), []
         for batch in drawn[:steps]:
             loss, grads = value_and_grad(params, *parts(batch))
-            params, state = rule.step(params, grads, state)
+            params, state = step(params, grads, state)
             losses.append(loss)
         return _fetched(xp, [*losses, loss_at(network, params, x, rows)])
 
