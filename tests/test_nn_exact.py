@@ -123,6 +123,51 @@ def test_all_of_one_dtype_is_never_traced(backend, monkeypatch):
     }
 
 
+class Ridge(nn.Network):
+    """A penalty beside the loss."""
+
+    def loss_at(self, params, x, rows):
+        return super().loss_at(params, x, rows) + gl.namespace(x).sum(params["W1"] ** 2) / 2
+
+
+class Scaled(nn.Network):
+    """A parameter beside those of the layers."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.params["scale"] = gl.asarray([2.0])
+
+    def scores_at(self, params, x):
+        return params["scale"] * super().scores_at(params, x)
+
+
+class Halved(nn.Network):
+    """Another loss."""
+
+    def loss_of(self, scores, rows):
+        return super().loss_of(scores, rows) / 2
+
+
+@pytest.mark.parametrize("kind", [Ridge, Scaled, Halved])
+def test_a_loss_of_ones_own_has_its_gradients(backend, kind):
+    network = kind([nn.Dense(5), nn.Tanh(), nn.Dense(3)], 4, seed=2, dtype=backend.dtype)
+    x, t = gl.asarray(X.astype(backend.dtype)), gl.asarray(np.argmax(ROWS, axis=1))
+    loss = network.objective(x, t)
+    before = dict(network.params)
+    slopes = network.gradient(x, t)
+    gl.check_gradient(loss, lambda _: slopes, before)
+    tolerance = 1e-8 if backend.dtype == "float64" else 1e-3
+    by_differences = network.numerical_gradient(x, t)
+    for key, slope in slopes.items():
+        near = gl.to_numpy(by_differences[key])
+        np.testing.assert_allclose(gl.to_numpy(slope), near, atol=tolerance)
+    history = fit(network, x, t, steps=1, optimizer=SGD(0.5))
+    np.testing.assert_allclose(history.train_loss_list[0], float(loss(before)), rtol=1e-6)
+    for key, slope in slopes.items():
+        moved = gl.to_numpy(before[key]) - 0.5 * gl.to_numpy(slope)
+        np.testing.assert_allclose(gl.to_numpy(network.params[key]), moved, atol=1e-5)
+
+
 def test_one_sample_has_the_gradient_of_a_batch_of_one():
     network = gl.TwoLayerNetwork(4, 5, 3, weight_init_std=0.7, seed=2)
     alone, batch = network.gradient(X[0], 1), network.gradient(X[:1], [1])

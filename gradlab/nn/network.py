@@ -23,9 +23,12 @@ from gradlab.nn.functions import accuracy_of_rows, linear
 from gradlab.nn.layers import KINDS, Dense, Layer, Sigmoid
 from gradlab.nn.losses import LOSSES
 from gradlab.nn.perturbation import central_differences
+from gradlab.numerical import gradient as numerical_gradient
 from gradlab.tree import Tree
 
 __all__ = ["Network", "TwoLayerNetwork"]
+
+_LOSS = ("scores_at", "loss_of", "loss_at")  # what gradients are of
 
 
 class Network:
@@ -70,6 +73,12 @@ class Network:
     Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks,
     AISTATS 2010, eq. 12. He et al., Delving deep into rectifiers, ICCV 2015, eq. 10.
 
+    Notes
+    -----
+    A class made of this one may compute the loss otherwise, such as with a penalty: gradients are
+    those of its `loss_at`, with the `scores_at` and `loss_of` that this calls. They are traced
+    then, and differences are `gradlab.numerical.gradient`'s; both take longer.
+
     Examples
     --------
     >>> import gradlab as gl
@@ -85,6 +94,11 @@ class Network:
 
     params: dict[str, Array]
     seed: int
+    _has_own_loss = False  # of a class made of this one
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._has_own_loss = any(getattr(cls, name) is not getattr(Network, name) for name in _LOSS)
 
     def __init__(
         self,
@@ -422,7 +436,8 @@ class Network:
     def loss_and_gradient_at(self, params: Tree, x: Array, rows: Array) -> tuple[Array, Tree]:
         """What ``autodiff.value_and_grad(loss_at)`` gives, without the time that tracing takes."""
         found: tuple[Array, Tree]
-        if xp := _plain_namespace(x, (*params.values(), rows)):
+        xp = None if self._has_own_loss else _plain_namespace(x, (*params.values(), rows))
+        if xp is not None:
             found = self._compiled.loss_and_gradient(xp, params, x, rows)
         else:
             found = value_and_grad(self.loss_at)(params, x, rows)
@@ -432,7 +447,12 @@ class Network:
         self, params: Tree, x: Array, rows: Array, *, step: Any = None
     ) -> dict[str, Array]:
         """Central differences of `loss_at`, on what `prepare` returned or some of its samples."""
-        return central_differences(self, params, x, rows, step)
+        if not self._has_own_loss:
+            return central_differences(self, params, x, rows, step)
+        found: dict[str, Array] = numerical_gradient(
+            lambda params: self.loss_at(params, x, rows), params, step=step
+        )
+        return found
 
     def baseline_at(self, rows: Array) -> Array:
         """Loss, shape (), of the scale of guessing: of one answer to all samples.

@@ -23,7 +23,7 @@ from gradlab.training.history import PER_EPOCH, History
 
 __all__ = ["Batches", "Run", "Samples", "Trainable", "loss_at"]
 
-_OWN = ("loss_and_gradient_at", "numerical_gradient_at")
+_OWN = ("loss_and_gradient_at", "numerical_gradient_at", "scores_at", "loss_of", "loss_at")
 _JUDGED = 100  # samples at least: the loss of fewer is noise
 
 
@@ -61,7 +61,9 @@ class Trainable(Protocol):
 
 
 def loss_at(network: Trainable, params: dict[str, Array], x: Array, rows: Array) -> Array:
-    """Mean loss of the samples, shape ()."""
+    """Mean loss of the samples, shape (): the network's own, if it has."""
+    if own := getattr(network, "loss_at", None):
+        return own(params, x, rows)
     return network.loss_of(network.scores_at(params, x), rows)
 
 
