@@ -353,6 +353,9 @@ def _lr(arguments: argparse.Namespace) -> float:
 
 def _load(arguments: argparse.Namespace) -> Any:
     """Samples to train on, to validate with, or None, and to test."""
+    if "patience" in arguments and "validation" not in arguments:
+        msg = "--patience needs --validation, the part of the samples to judge by"
+        raise ValueError(msg)
     name = arguments.data
     train, test = data.load_digits() if name == "digits" else data.load_mnist(name)
     if "validation" not in arguments:

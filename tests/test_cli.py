@@ -149,7 +149,7 @@ def test_a_rate_is_found_and_said(capsys):
 
 MISTAKES = {
     "part": (("train", "--validation", "1.5"), {}, "must lie between 0 and 1: got 1.5"),
-    "patience": (("train", "--patience", "2"), {}, "`patience` needs `validation`"),
+    "patience": (("train", "--patience", "2"), {}, "--patience needs --validation"),
     "no file": (("train", "--resume"), {}, "--resume needs --checkpoint"),
     "no such file": (
         ("train", "--resume", "--checkpoint", "typo.npz"),
