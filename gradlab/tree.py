@@ -101,6 +101,9 @@ def fitting(x: Tree, likes: dict[str, Array], called: str, giver: str) -> list[A
     found = []
     for name, like in likes.items():
         leaf = parts[name]
+        if leaf is None:
+            msg = f"{giver} must return an array for `{name}`: got None (does it lack a return?)"
+            raise TypeError(msg)
         if type(leaf) is not type(like):
             leaf = leaf if is_array(leaf) else asarray_like(leaf, like)
             namespace(like, leaf, names=(name, f"the result of {giver.strip('`')}"))

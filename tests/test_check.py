@@ -408,10 +408,11 @@ def test_a_gradient_that_draws_is_wrong_in_one_of_its_answers():
         (lambda x: (2 * x)[1:], r"must have shape \(4,\) for `x`: it has \(3,\)"),
         (lambda x: (2 * x).astype("float32"), "must have dtype float64 for `x`: it has float32"),
         (lambda x: {"a": x}, r"must be built like x, with \['x'\]"),
+        (lambda _: None, r"gave None for `x` \(does it lack a return\?\)"),
         (lambda x: np.where(x == x[2], np.nan, 2 * x), r"not finite at `x\[2\]`: given nan, num"),
         (lambda x: np.where(x == x[2], np.inf, 2 * x), r"not finite at `x\[2\]`: given inf, num"),
     ],
-    ids=["shape", "dtype", "structure", "nan", "inf"],
+    ids=["shape", "dtype", "structure", "none", "nan", "inf"],
 )
 def test_what_is_no_gradient_fails_and_says_why(gradient, said):
     x = normal(4)

@@ -370,6 +370,11 @@ def test_gradient_descent_refuses(what):
         gl.gradient_descent(bowl, np.asarray([3.0, 4.0]), **options)
 
 
+def test_a_gradient_without_a_return_is_told_so(xp):
+    with pytest.raises(TypeError, match="`gradient` must return an array for `x`: got None"):
+        gl.gradient_descent(bowl, xp.asarray([3.0, 4.0]), gradient=lambda _: None)
+
+
 def test_numbers_of_numpy_are_numbers():
     result = gl.gradient_descent(
         bowl, np.asarray([3.0, 4.0]), np.float64(0.1), np.int64(3), gtol=np.float32(0)

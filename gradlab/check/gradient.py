@@ -157,6 +157,9 @@ class Check:
             leaves = []
             for name, x in zip(self.names, self.x, strict=True):
                 part = parts[name]
+                if part is None:
+                    why = f"`gradient` gave None for `{name}` (does it lack a return?)"
+                    return CheckReport("failed", why)
                 g = part if is_array(part) else asarray_like(part, x)
                 if why := _misfit(name, x, g, is_typed=hasattr(part, "dtype")):
                     return CheckReport("failed", why)
