@@ -328,6 +328,28 @@ def test_a_spread_that_is_none_is_refused(std):
         TwoLayerNetwork(2, 2, 2, std)
 
 
+class Leaky(nn.ReLU):
+    """A layer of a user's own, which is not computed by its `function` alone."""
+
+    @staticmethod
+    def function(x):
+        return x
+
+
+@pytest.mark.parametrize("layer", [Leaky(), nn.ReLU, "relu", None, len])
+def test_what_is_no_layer_is_refused(layer):
+    names = r"Dense\(\), Sigmoid\(\), Tanh\(\), ReLU\(\)"
+    with pytest.raises(TypeError, match=f"layer 2 of `layers` must be one of {names}: got "):
+        nn.Network([nn.Dense(2), layer], 3)
+
+
+@pytest.mark.parametrize("layers", [[], [nn.ReLU()], nn.Dense(2), "relu", None])
+def test_layers_without_a_dense_one_are_refused(layers):
+    message = r"`layers` must be a list of layers .*, one of them Dense"
+    with pytest.raises(ValueError, match=message):
+        nn.Network(layers, 3)
+
+
 def test_a_dtype_that_is_none_is_refused():
     with pytest.raises(ValueError, match="`dtype` must be float64 or float32: got 'float16'"):
         TwoLayerNetwork(2, 2, 2, dtype="float16")

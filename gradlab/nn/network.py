@@ -541,7 +541,7 @@ def _checked_layers(layers: Any) -> tuple[Layer, ...]:
     found = list(layers) if isinstance(layers, list | tuple) else []
     names = ", ".join(f"{name}()" for name in KINDS)
     for number, layer in enumerate(found, 1):
-        if not isinstance(layer, tuple(KINDS.values())):
+        if type(layer) not in KINDS.values():  # of another class, not all would be computed by it
             msg = f"layer {number} of `layers` must be one of {names}: got {layer!r}"
             raise TypeError(msg)
         if isinstance(layer, Dense):
