@@ -396,6 +396,17 @@ def test_layers_and_loss_that_have_the_same_parameters_are_refused(path):
     train(epochs=2, checkpoint=path)  # but not a class that computes the same
 
 
+def test_a_network_with_a_loss_of_its_own_is_another(path):
+    class Halved(gl.TwoLayerNetwork):
+        def loss_of(self, scores, rows):
+            return super().loss_of(scores, rows) / 2
+
+    train(Halved(2, 3, 2, seed=1), epochs=1, checkpoint=path)
+    with pytest.raises(ValueError, match="have network=Halved, here it is network=None;"):
+        train(gl.TwoLayerNetwork(2, 3, 2, seed=1), epochs=2, checkpoint=path)
+    train(Halved(2, 3, 2, seed=1), epochs=2, checkpoint=path)
+
+
 def test_other_data_of_the_same_shape_are_refused(path):
     def go(x, t, epochs=2):
         return fit(make(), x, t, epochs=epochs, batch_size=4, checkpoint=path)

@@ -94,11 +94,11 @@ class Network:
 
     params: dict[str, Array]
     seed: int
-    _has_own_loss = False  # of a class made of this one
+    has_own_loss = False  # whether a class made of this one computes the loss otherwise
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        cls._has_own_loss = any(getattr(cls, name) is not getattr(Network, name) for name in _LOSS)
+        cls.has_own_loss = any(getattr(cls, name) is not getattr(Network, name) for name in _LOSS)
 
     def __init__(
         self,
@@ -436,7 +436,7 @@ class Network:
     def loss_and_gradient_at(self, params: Tree, x: Array, rows: Array) -> tuple[Array, Tree]:
         """What ``autodiff.value_and_grad(loss_at)`` gives, without the time that tracing takes."""
         found: tuple[Array, Tree]
-        xp = None if self._has_own_loss else _plain_namespace(x, (*params.values(), rows))
+        xp = None if self.has_own_loss else _plain_namespace(x, (*params.values(), rows))
         if xp is not None:
             found = self._compiled.loss_and_gradient(xp, params, x, rows)
         else:
@@ -447,7 +447,7 @@ class Network:
         self, params: Tree, x: Array, rows: Array, *, step: Any = None
     ) -> dict[str, Array]:
         """Central differences of `loss_at`, on what `prepare` returned or some of its samples."""
-        if not self._has_own_loss:
+        if not self.has_own_loss:
             return central_differences(self, params, x, rows, step)
         found: dict[str, Array] = numerical_gradient(
             lambda params: self.loss_at(params, x, rows), params, step=step

@@ -172,6 +172,7 @@ def fit(
     file = None
     if checkpoint is not None:
         settings = {
+            "network": type(network).__name__ if _is_own(network) else None,
             "layers": _text(getattr(network, "layers", None)),
             "loss": _text(getattr(network, "loss_name", None)),
             "optimizer": name_of(optimizer),
@@ -269,6 +270,11 @@ def check_arguments(network: Any, optimizer: Any, gradient: Any, reduce: Any = N
     if not (reduce is None or callable(reduce)):
         msg = f"`reduce` must be a function of the gradients: got {reduce!r}"
         raise TypeError(msg)
+
+
+def _is_own(network: Trainable) -> bool:
+    """Whether layers and loss alone do not say what a network computes."""
+    return not isinstance(network, Network) or network.has_own_loss
 
 
 def _text(x: Any) -> str | None:

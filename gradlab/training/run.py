@@ -29,7 +29,11 @@ _JUDGED = 100  # samples at least: the loss of fewer is noise
 
 @runtime_checkable
 class Trainable(Protocol):
-    """What `fit` asks of a network: parameters, one check, and pure functions of both."""
+    """What `fit` asks of a network: parameters, one check, and pure functions of both.
+
+    One whose loss is more than `loss_of` the scores, such as with a penalty, has
+    ``loss_at(params, x, rows)``, too: its mean loss, of which its gradients are.
+    """
 
     params: dict[str, Array]
 
