@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import array_api_strict
 import numpy as np
@@ -330,3 +331,14 @@ def test_a_rule_of_two_methods_is_enough_for_descent_and_training():
     history = gl.training.fit(network, np.eye(2), [0, 1], epochs=2, optimizer=clip_norm(Half(), 1))
     assert np.isnan(history.lr).all()
     assert lr_of(SGD(0.5), 3) == 0.5
+
+
+def test_a_rule_may_be_two_functions():
+    half = Half()
+    rule = SimpleNamespace(init=half.init, step=half.step)
+    result = gl.gradient_descent(lambda x: x @ x / 2, np.asarray([3.0, 4.0]), optimizer=rule)
+    np.testing.assert_allclose(result.x, [0, 0], atol=1e-9)
+    network, other = (gl.TwoLayerNetwork(2, 2, 2, seed=0) for _ in range(2))
+    gl.training.fit(network, np.eye(2), [0, 1], epochs=2, optimizer=rule)
+    gl.training.fit(other, np.eye(2), [0, 1], epochs=2, optimizer=half)
+    np.testing.assert_array_equal(network.params["W1"], other.params["W1"])

@@ -70,16 +70,18 @@ def step_of(optimizer: Optimizer) -> Callable[..., tuple[tree.Tree, tree.Tree]]:
 def advance_of(optimizer: Optimizer) -> Callable[..., tuple[tree.Tree, tree.Tree]]:
     """`advance`, for dicts of arrays that one step has taken; `step_of` where a rule has none.
 
-    One whose class has a `step` of its own, and inherits `advance`, has none.
+    One that has a `step` of its own, and inherits `advance`, has none.
     """
-    if not issubclass(_definer(optimizer, "advance"), _definer(optimizer, "step")):
+    advance: Callable[..., Any] | None = getattr(optimizer, "advance", None)
+    if advance is None or not issubclass(
+        _definer(optimizer, "advance"), _definer(optimizer, "step")
+    ):
         return step_of(optimizer)
-    advance: Callable[..., Any] = optimizer.advance  # type: ignore[attr-defined]
     return advance
 
 
 def _definer(optimizer: Optimizer, method: str) -> type:
-    """Class that an object has a method from; `object` where it has none of that name."""
+    """Class that an object has a method from; `object` where the object has it from none."""
     return next((cls for cls in type(optimizer).__mro__ if method in vars(cls)), object)
 
 
