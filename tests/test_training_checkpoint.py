@@ -420,6 +420,13 @@ def test_other_data_of_the_same_shape_are_refused(path):
     assert len(go(X, LABELS).loss) == 2
 
 
+def test_samples_and_targets_of_any_number_of_axes_have_a_fingerprint(xp):
+    images, numbers = xp.asarray(RNG.random((5, 3, 2)).tolist()), xp.asarray(RNG.random(5).tolist())
+    flat = module.fingerprint(xp.reshape(images, (5, 6)), numbers[:, None])
+    assert module.fingerprint(images, numbers) == flat
+    assert module.fingerprint(images, -numbers) != flat
+
+
 def test_a_fingerprint_is_the_same_on_every_backend(backend):
     x, rows = X.astype(backend.dtype), np.eye(2, dtype=backend.dtype)[LABELS]
     x = x - x.mean(axis=0)  # of which rounding is all that is left of the means

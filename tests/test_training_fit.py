@@ -13,7 +13,7 @@ import pytest
 import gradlab as gl
 from gradlab import nn
 from gradlab.nn import TwoLayerNetwork
-from gradlab.optimizers import SGD
+from gradlab.optimizers import SGD, Adam
 from gradlab.training import fit, loop
 
 # Two clouds of points, ten of each, that a line separates.
@@ -490,6 +490,26 @@ def test_bad_data_are_refused_before_any_work(backend, monkeypatch):
     for other in (TwoLayerNetwork, None, {"W1": x}):
         with pytest.raises(TypeError, match="`network` must be a network"):
             fit(other, x, t, epochs=1)
+
+
+class Poisson(nn.Network):
+    """A loss of its own, far from the one that the scores are judged by elsewhere."""
+
+    def loss_at(self, params, x, rows):
+        scores = self.scores_at(params, x)
+        xp = gl.namespace(scores)
+        return xp.mean(xp.exp(scores) - rows * scores)
+
+
+def test_a_loss_of_its_own_is_what_a_training_is_judged_by():
+    x = RNG.normal(size=(60, 2))
+    counts = RNG.poisson(np.exp(3.9 + 0.1 * x[:, :1])).astype(float)
+    network = Poisson([nn.Dense(4), nn.Tanh(), nn.Dense(1)], 2, loss="mean_squared_error", seed=1)
+    history = fit(
+        network, x, counts, epochs=20, batch_size=20, optimizer=Adam(0.01), validation=(x, counts)
+    )
+    assert history.stop_reason == "finished"
+    assert history.val_loss[-1] == float(network.loss(x, counts)) < history.val_loss[0]
 
 
 class Own:

@@ -165,6 +165,7 @@ def fingerprint(x: Array, rows: Array) -> str:
     wide = known.get("float64", x.dtype)
     columns = []
     for part in (x, rows):
+        part = xp.reshape(part, (count, -1))  # noqa: PLW2901
         some = xp.take(part, xp.asarray(index, device=x.device), axis=0)
         total = xp.sum(part, axis=0, keepdims=True, dtype=wide)
         columns.append(xp.concat([xp.astype(some, wide), total], axis=0))

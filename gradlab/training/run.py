@@ -133,6 +133,8 @@ class Run:
         self.losses: list[Array] = []
         self.judged: Array = None  # indices of samples
         self.baseline = network.baseline_at(train.rows)
+        has_own_loss = getattr(network, "has_own_loss", hasattr(network, "loss_at"))
+        self.loss_of = self._loss_of_params if has_own_loss else self._loss_of_scores
         state = optimizer.init(network.params)
         self.value_and_grad = gradient(network)
         self.move = step_of(optimizer)
@@ -217,7 +219,7 @@ class Run:
         self._go_to(at)
         if at.steps + at.waiting == good.steps:
             return
-        end = self._end_loss(self.network.scores_at(at.params, self.train.x))
+        end = self._end_loss(self.network.scores_at(self.network.params, self.train.x))
         numbers = self._fetch_losses([self.baseline, end])
         losses = [*self.history.train_loss_list[good.steps :], numbers[1]]
         limit = limit_of(self.history, numbers[0])
@@ -271,8 +273,14 @@ class Run:
 
     def _end_loss(self, scores: Array) -> Array:
         """Loss at the end of an epoch, of some of the training samples, given the scores of all."""
-        judged = (self.xp.take(part, self.judged, axis=0) for part in (scores, self.train.rows))
-        return self.network.loss_of(*judged)
+        judged = (self.xp.take(part, self.judged, axis=0) for part in (scores, *self.train))
+        return self.loss_of(*judged)
+
+    def _loss_of_scores(self, scores: Array, x: Array, rows: Array) -> Array:  # noqa: ARG002
+        return self.network.loss_of(scores, rows)
+
+    def _loss_of_params(self, scores: Array, x: Array, rows: Array) -> Array:  # noqa: ARG002
+        return loss_at(self.network, self.network.params, x, rows)
 
     def _fetch(self) -> tuple[float, float, dict[str, float]]:
         """Record the losses of the steps; return baseline, loss and metrics of the parameters."""
@@ -283,7 +291,7 @@ class Run:
         if self.validation:
             x, rows = self.validation
             scores = network.scores_at(network.params, x)
-            metrics["val_loss"] = network.loss_of(scores, rows)
+            metrics["val_loss"] = self.loss_of(scores, x, rows)
             metrics["val_accuracy"] = network.accuracy_of(scores, rows)
         baseline, loss, *numbers = self._fetch_losses([self.baseline, end, *metrics.values()])
         return baseline, loss, dict(zip(metrics, numbers, strict=True))
