@@ -19,8 +19,8 @@ import gradlab as gl
 from gradlab import nn, store
 from gradlab.nn import TwoLayerNetwork
 from gradlab.optimizers import SGD, Adam, AdamW, clip_norm
+from gradlab.training import DivergenceError, fit, loop
 from gradlab.training import checkpoint as module
-from gradlab.training import fit, loop
 from gradlab.training.history import PER_EPOCH
 
 RNG = np.random.default_rng(5)
@@ -394,6 +394,22 @@ def test_layers_and_loss_that_have_the_same_parameters_are_refused(path):
     ):
         train(network(nn.ReLU(), "mean_squared_error"), epochs=2, checkpoint=path)
     train(epochs=2, checkpoint=path)  # but not a class that computes the same
+
+
+@pytest.mark.parametrize("how", ["diverged", "raised"])
+def test_good_epochs_are_kept_where_a_training_diverges_or_raises(path, how):
+    def stop(history):
+        if how == "raised" and len(history.loss) == 4:
+            raise ZeroDivisionError
+
+    def lr(step):
+        return 1e9 if how == "diverged" and step >= 18 else 0.1
+
+    error = ZeroDivisionError if how == "raised" else DivergenceError
+    with pytest.raises(error):
+        train(epochs=6, checkpoint=path, optimizer=SGD(lr), callbacks=[stop])
+    options = {"optimizer": SGD(0.1), "epochs": 6}
+    assert_same(train(**options, checkpoint=path), train(**options))
 
 
 def test_a_network_with_a_loss_of_its_own_is_another(path):

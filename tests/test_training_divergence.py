@@ -181,6 +181,34 @@ def test_a_bad_start_is_not_blamed_on_the_rate(run):
     assert "in `x`, in `t` and" in str(DivergenceError(0, math.nan, 1.0, History(seed=0)))
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_numbers_that_are_not_finite_are_not_blamed_on_the_rate(bad):
+    rng = np.random.default_rng(0)
+    x, t = rng.normal(size=(40, 2)), rng.normal(size=(40, 1))
+    for name in ("x", "t"):
+        samples = {"x": x.copy(), "t": t.copy()}
+        samples[name][30, 0] = bad
+        network = nn.Network([nn.Dense(1)], 2, loss="mean_squared_error", seed=0)
+        with (
+            np.errstate(invalid="ignore"),
+            pytest.raises(DivergenceError, match=f"for `{name}` must be finite: got NaN") as caught,
+        ):
+            fit(network, **samples, epochs=3, batch_size=8)
+        assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # noqa: S301
+        with (
+            np.errstate(invalid="ignore"),
+            pytest.raises(ValueError, match=f"`{name}` of `validation` must be finite: got NaN"),
+        ):
+            fit(network, x, t, epochs=3, validation=(samples["x"], samples["t"]), patience=2)
+
+
+def test_a_rate_that_a_rule_does_not_tell_is_not_in_the_message():
+    message = str(DivergenceError(3, 7.5, math.nan, History(seed=0)))
+    assert message.startswith("training diverged: the loss is 7.5 at step 3; ")
+    assert message.endswith("Try a smaller learning rate")
+    assert "step 0 already: look" in str(DivergenceError(0, 7.5, math.nan, History(seed=0)))
+
+
 def test_a_schedule_is_named_by_the_rate_of_the_step_before(run):
     _, train = run(0.7, 0.7, math.nan, 0.7, lr=lambda step: 2.0**-step)
     with pytest.raises(DivergenceError, match=r"lr=0.5: the loss is nan at step 2") as caught:

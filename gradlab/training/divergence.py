@@ -28,7 +28,11 @@ class DivergenceError(RuntimeError):
         Learning rate of the step before, which led there.
     history : History
         All that was recorded, the bad epochs included.
+    not_finite : str
+        Which of the training's `x` and `t` hold NaN or infinity: then it is not the learning rate.
     """
+
+    not_finite = ""
 
     def __init__(self, step: int, loss: float, lr: float, history: History) -> None:
         super().__init__(step, loss, lr, history)  # all of them, so that a pickle restores it
@@ -38,15 +42,24 @@ class DivergenceError(RuntimeError):
         self.history = history
 
     def __str__(self) -> str:
-        if self.step == 0:
+        is_known = not math.isnan(self.lr)  # a rule of others may not say
+        if self.not_finite:
             return (
-                f"the loss is {self.loss:g} at step 0 already, before lr={self.lr:g} was used: "
-                "look for NaN, infinity or huge numbers in `x`, in `t` and in the parameters"
+                f"the loss is {self.loss:g} at step {self.step}, for {self.not_finite} must be "
+                "finite: got NaN or infinity; leave such samples out, or fill them"
             )
+        if self.step == 0:
+            before = f", before lr={self.lr:g} was used" if is_known else ""
+            return (
+                f"the loss is {self.loss:g} at step 0 already{before}: look for NaN, infinity or "
+                "huge numbers in `x`, in `t` and in the parameters"
+            )
+        rate, cure = f" with lr={self.lr:g}", f"Try lr={self.lr / 10:g}"
+        if not is_known:
+            rate, cure = "", "Try a smaller learning rate"
         return (
-            f"training diverged with lr={self.lr:g}: the loss is {self.loss:g} at step "
-            f"{self.step}; the parameters of the last good epoch are restored. "
-            f"Try lr={self.lr / 10:g}"
+            f"training diverged{rate}: the loss is {self.loss:g} at step {self.step}; the "
+            f"parameters of the last good epoch are restored. {cure}"
         )
 
 

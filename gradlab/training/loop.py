@@ -100,7 +100,8 @@ def fit(
         Show a bar of tqdm on standard error. Otherwise nothing is printed.
     checkpoint : str or path, optional
         File to write to where a good epoch ends, as often as takes less than 3 % of the time, and
-        always when the training finishes, stops or is interrupted. See `gradlab.store`.
+        always when the training finishes, stops, is interrupted, diverges or raises. See
+        `gradlab.store`.
     resume : bool
         Go on from `checkpoint` if there is such a file; False begins anew, and replaces it.
     reduce : callable, optional
@@ -208,6 +209,9 @@ def fit(
         run.break_off()
         history.stop_reason = "interrupted"
         run.keep(now=True)
+    except Exception:
+        run.keep_good()
+        raise
     if patience is not None:
         run.restore_best()
     return history

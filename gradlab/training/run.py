@@ -78,6 +78,14 @@ class Samples(NamedTuple):
     rows: Array
 
 
+def _not_finite(samples: Samples) -> str:
+    """Which of samples and targets hold NaN or infinity, as messages call them."""
+    pairs = zip(("`x`", "`t`"), samples, strict=True)
+    return " and ".join(
+        name for name, x in pairs if not bool(namespace(x).all(namespace(x).isfinite(x)))
+    )
+
+
 class Batches(NamedTuple):
     """How the samples of an epoch are drawn."""
 
@@ -188,9 +196,15 @@ class Run:
         if error := find_divergence(
             history, end, limit, good=self.good, is_over=is_over, optimizer=self.optimizer
         ):
+            if not math.isfinite(error.loss):
+                error.not_finite = _not_finite(self.train)
             self.network.params.update(self.good.params)
             history.stop_reason = "diverged"
             raise error
+        is_judged = all(map(math.isfinite, history.val_loss[-1:]))
+        if self.validation and not is_judged and (names := _not_finite(self.validation)):
+            msg = f"{names} of `validation` must be finite: got NaN or infinity"
+            raise ValueError(msg)
         self._keep_best()
         mark = self.at
         if len(batches) == self.per_epoch:  # else it is open: a training that goes on ends it
@@ -209,6 +223,11 @@ class Run:
             self.good = self.at
         if self.checkpoint:
             self.checkpoint.save(self.good, self.history, now=now)
+
+    def keep_good(self) -> None:
+        """Write a checkpoint of the last good epoch, if there was one."""
+        if self.checkpoint and self.good.steps:
+            self.checkpoint.save(self.good, self.history, now=True)
 
     def break_off(self) -> None:
         """Go back to the last complete step, or to the last good epoch if the loss exploded since.
