@@ -392,6 +392,19 @@ def test_parameters_that_the_last_step_spoilt_are_not_those_that_are_restored(wh
     assert float(trained.loss(x, t)) <= 10 * before  # the limit
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_targets_that_are_all_alike_are_no_reason_to_call_a_training_lost(dtype):
+    rng = np.random.default_rng(0)
+    x, t = rng.normal(size=(60, 2)).astype(dtype), np.full((60, 1), 0.1 * 3, dtype=dtype)
+    regression = nn.Network(
+        [nn.Dense(4), nn.Tanh(), nn.Dense(1)], 2, loss="mean_squared_error", seed=1, dtype=dtype
+    )
+    baseline = regression.baseline_at(regression.prepare(x, t)[1])
+    assert baseline == pytest.approx(0.09, rel=1e-6)
+    fit(regression, x, t, epochs=200, batch_size=20)
+    fit(regression, x, t, epochs=30, batch_size=20, optimizer=Adam(0.01))  # which first loses some
+
+
 def test_the_baseline_is_the_loss_of_guessing():
     x, t = curves(100.0, 7.0)
     regression = network(nn.Tanh, 4, 2)

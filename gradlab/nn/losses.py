@@ -82,7 +82,10 @@ class MeanSquaredError:
 
     @staticmethod
     def baseline(xp: Namespace, rows: Array) -> Array:
-        return xp.asarray(xp.mean((rows - xp.mean(rows, axis=0)) ** 2))
+        variance = xp.mean((rows - xp.mean(rows, axis=0)) ** 2)
+        square = xp.mean(rows**2)
+        eps = float(xp.finfo(rows.dtype).eps)
+        return xp.asarray(xp.where(variance > eps * square, variance, square))
 
     @staticmethod
     def predict(z: Array) -> Array:

@@ -458,7 +458,8 @@ class Network:
         """Loss, shape (), of the scale of guessing: of one answer to all samples.
 
         With the cross-entropy, log(classes), that of equal probabilities; with the mean squared
-        error, the variance of the targets: the loss of their mean.
+        error, the variance of the targets, the loss of their mean; of targets that are all alike,
+        the mean of their squares.
         """
         return self.loss_function.baseline(namespace(rows), rows)
 

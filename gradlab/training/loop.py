@@ -133,10 +133,11 @@ def fit(
     The rule of divergence: a step's loss is that of the parameters before it, so what an epoch
     led to is judged by one more loss at its end, of the samples of its first batches, a hundred at
     least. The baseline is the loss of guessing, log(classes) for the cross-entropy and the
-    variance of the targets for the mean squared error (`baseline_at`). Ten times that, and ten
-    times the loss that the initial weights began with, is worse than to know nothing, by more than
-    noise; but a training may pass through an epoch or two of it to a good end. What stays there
-    for three is lost. ``docs/training.md`` has the figures.
+    variance of the targets, or the mean of their squares if all are alike, for the mean squared
+    error (`baseline_at`). Ten times that, and ten times the loss that the initial weights began
+    with, is worse than to know nothing, by more than noise; but a training may pass through an
+    epoch or two of it to a good end. What stays there for three is lost. ``docs/training.md`` has
+    the figures.
 
     Any other exception passes through, the parameters being those of the last complete step.
 
