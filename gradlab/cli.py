@@ -101,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("name", choices=sorted(SWEPT), help="the option that takes the values")
     sweep.add_argument("values", nargs="+", help="its values")
     _add_training_options(sweep)
+    sweep.set_defaults(default_of=sweep.get_default)
 
     find = command("lr-find", _lr_find, "find a learning rate by short trainings with many")
     _add_options(find)
@@ -189,7 +190,10 @@ def _train_on_selected(arguments: argparse.Namespace) -> int:
 
     checkpoint: Path | None = vars(arguments).get("checkpoint")
     if checkpoint and checkpoint.exists() and not arguments.resume:
-        msg = f"{checkpoint} exists: give --resume to go on from it, or another --checkpoint"
+        msg = (
+            f"{checkpoint} exists: give --resume to go on from it, or another --checkpoint, or "
+            "delete it to begin anew"
+        )
         raise ValueError(msg)
     if arguments.resume and not checkpoint:
         msg = "--resume needs --checkpoint, the file to go on from"
@@ -268,6 +272,9 @@ def _epoch_line(history: training.History) -> str:
 
 def _sweep(arguments: argparse.Namespace) -> int:
     read, option = SWEPT[arguments.name], arguments.name.replace("-", "_")
+    if option in arguments and vars(arguments)[option] != arguments.default_of(option):
+        msg = f"--{arguments.name} is what the values are for: leave the option out"
+        raise ValueError(msg)
     try:
         values = [read(text) for text in arguments.values]
     except (ValueError, argparse.ArgumentTypeError) as error:

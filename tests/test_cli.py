@@ -135,7 +135,7 @@ def test_a_sweep_prints_a_table(capsys):
     )
     assert cli.main(["sweep", "lr", "1e6", "1", *QUICK[1:], "--validation", "0.1"]) == 0
     assert capsys.readouterr().out.splitlines()[0].split() == names
-    assert cli.main(["sweep", "batch-size", "50", "500", *QUICK[1:]]) == 0
+    assert cli.main(["sweep", "batch-size", "50", "500", "--epochs", "1", "--hidden", "3"]) == 0
     rows = capsys.readouterr().out.splitlines()[1:]
     assert len({row.split()[1] for row in rows}) == 2
 
@@ -151,6 +151,8 @@ MISTAKES = {
     "part": (("train", "--validation", "1.5"), {}, "must lie between 0 and 1: got 1.5"),
     "patience": (("train", "--patience", "2"), {}, "--patience needs --validation"),
     "no file": (("train", "--resume"), {}, "--resume needs --checkpoint"),
+    "swept lr": (("sweep", "lr", "1", "2", "--lr", "5"), {}, "--lr is what the values are for"),
+    "swept seed": (("sweep", "seed", "1", "--seed", "5"), {}, "--seed is what the values are for"),
     "no such file": (
         ("train", "--resume", "--checkpoint", "typo.npz"),
         {},

@@ -257,7 +257,7 @@ def test_an_interrupt_returns_what_was_reached():
         return bowl(x)
 
     result = gl.gradient_descent(f, [-3.0, 4.0], 0.1, gradient=bowl_slope)
-    assert (result.status, result.nit) == ("stopped", 18)
+    assert (result.status, result.nit) == ("interrupted", 18)
     np.testing.assert_allclose(result.x, np.asarray([-3.0, 4.0]) * 0.8**18)
 
 

@@ -426,6 +426,18 @@ def test_a_callback_sees_every_point_and_stops(way):
     assert [best for _, _, best in seen] == list(result.losses)
 
 
+def test_what_a_callback_writes_into_its_result_changes_nothing(way):
+    def scribble(result):
+        for array in (result.x, result.grad, result.best_x, result.fun, result.best_fun):
+            array[...] = 100.0
+
+    result, reference = (
+        way(rosenbrock, np.asarray(START), callback=callback) for callback in (scribble, None)
+    )
+    for name in ("x", "fun", "grad", "best_x", "best_fun", "path", "losses"):
+        np.testing.assert_array_equal(getattr(result, name), getattr(reference, name))
+
+
 def test_an_interrupt_returns_what_was_reached(way):
     calls = []
 
@@ -436,7 +448,7 @@ def test_an_interrupt_returns_what_was_reached(way):
         return rosenbrock(x)
 
     result = way(f, np.asarray(START))
-    assert result.status == "stopped"
+    assert result.status == "interrupted"
     assert float(result.fun) < rosenbrock(START)
 
 

@@ -148,6 +148,12 @@ class Halved(nn.Network):
         return super().loss_of(scores, rows) / 2
 
 
+def test_a_loss_that_training_would_not_see_is_refused():
+    with pytest.raises(TypeError, match=r"Penalized.loss is not what .*: override `loss_at"):
+        type("Penalized", (gl.TwoLayerNetwork,), {"loss": lambda self, x, t: 0.0})
+    type("Both", (Ridge,), {"loss": lambda self, x, t: 0.0})
+
+
 @pytest.mark.parametrize("kind", [Ridge, Scaled, Halved])
 def test_a_loss_of_ones_own_has_its_gradients(backend, kind):
     network = kind([nn.Dense(5), nn.Tanh(), nn.Dense(3)], 4, seed=2, dtype=backend.dtype)

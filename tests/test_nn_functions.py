@@ -153,6 +153,12 @@ def test_accuracy_counts_the_first_of_equal_scores(xp, assert_close):
     assert_close(nn.accuracy(tied, rows), 0.75)
 
 
+def test_scores_that_are_not_numbers_are_no_hits(xp, assert_close):
+    inf, nan = float("inf"), float("nan")
+    lost = xp.asarray([[nan, nan], [nan, 1.0], [1.0, nan], [inf, -inf]])
+    assert_close(nn.accuracy(lost, xp.asarray([0, 0, 0, 0])), 0.25)
+
+
 @given(scores)
 def test_accuracy_against_the_largest_score_is_one(x):
     assert float(nn.accuracy(x, np.argmax(x, axis=-1))) == 1.0

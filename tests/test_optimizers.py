@@ -333,6 +333,44 @@ def test_a_rule_of_two_methods_is_enough_for_descent_and_training():
     assert lr_of(SGD(0.5), 3) == 0.5
 
 
+class InPlace:
+    """An update rule that writes into what it is given."""
+
+    def __init__(self, lr):
+        self.lr = lr
+
+    def init(self, params):  # noqa: ARG002
+        return {}
+
+    def step(self, params, grads, state):
+        for key in params:
+            grads[key] *= self.lr
+            params[key] -= grads[key]
+        return params, state
+
+
+def test_a_rule_may_write_in_place():
+    def f(p):
+        return p["a"] @ p["a"]
+
+    start = {"a": np.asarray([1.0, 2.0])}
+    result, reference = (
+        gl.gradient_descent(f, start, optimizer=rule, step_num=20)
+        for rule in (InPlace(1.1), SGD(1.1))
+    )
+    for name in ("x", "best_x", "path"):
+        np.testing.assert_array_equal(getattr(result, name)["a"], getattr(reference, name)["a"])
+    assert start["a"].tolist() == [1.0, 2.0]
+    network, other = (gl.TwoLayerNetwork(2, 2, 2, seed=0) for _ in range(2))
+    before = {key: value.copy() for key, value in network.params.items()}
+    kept = dict(network.params)
+    gl.training.fit(network, np.eye(2), [0, 1], epochs=2, optimizer=InPlace(0.5))
+    gl.training.fit(other, np.eye(2), [0, 1], epochs=2, optimizer=SGD(0.5))
+    for key, value in before.items():
+        np.testing.assert_array_equal(kept[key], value)
+        np.testing.assert_array_equal(network.params[key], other.params[key])
+
+
 def test_a_rule_may_be_two_functions():
     half = Half()
     rule = SimpleNamespace(init=half.init, step=half.step)

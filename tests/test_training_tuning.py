@@ -155,6 +155,23 @@ def test_an_interrupt_ends_a_sweep_with_what_it_has():
     assert (found.values, found.results, found.interrupted) == ([1], [1], True)
     assert not sweep(raising, [1, 3]).interrupted
 
+    def interrupted(lr):
+        def f(x):
+            f.calls += 1
+            if (lr, f.calls) == (2, 30):
+                raise KeyboardInterrupt
+            return (x**2).sum()
+
+        f.calls = 0
+        return gl.gradient_descent(f, [1.0], lr=lr)
+
+    found = sweep(interrupted, [1, 2, 3])
+    assert (found.values, found.interrupted) == ([1, 2], True)
+    assert [row.split()[-1] for row in str(found).splitlines()] == (
+        ["status", "oscillating", "interrupted"]
+    )
+    assert "path" not in repr(found.results[0])
+
 
 def test_a_sweep_takes_any_value_and_any_number():
     rows = str(sweep(lambda rule: rule.lr_at(0), [SGD(0.5), Adam()])).splitlines()

@@ -59,7 +59,7 @@ def lbfgs(
     -----
     Only numbers come to the host, a wait for each trial and two more for each step. The rules of
     how it ended are those of `gradient_descent` with a line search: converged, stalled, diverged
-    (f falls to -inf, or the gradient is not finite), stopped, max_steps.
+    (f falls to -inf, or the gradient is not finite), stopped, interrupted, max_steps.
 
     References
     ----------

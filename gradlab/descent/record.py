@@ -74,7 +74,7 @@ class Record:
             ended = self.look()
             if not self.losses:
                 raise  # not one point was reached
-            return self.result(*(ended or ("stopped", "interrupted")))
+            return self.result(*(ended or ("interrupted", "KeyboardInterrupt came")))
         except Exception as error:
             if ended := self.look():
                 return self.result(*ended)  # the call that failed came after the end of the run
@@ -171,29 +171,33 @@ class Record:
 
     def result(self, status: Status, why: str) -> DescentResult:
         """What was reached, at the last point judged."""
-        build = self.objective.build
+        build, xp = self.objective.build, self.objective.xp
+
+        def handed_out(leaves: list[Array]) -> Any:  # which may be written to
+            return build([xp.asarray(leaf, copy=True) for leaf in leaves])
+
         at = self.good if status == "diverged" else self.last
         path = losses = grad_norms = lrs = None
         if status != "running":
             if self.path is not None:
                 columns = zip(*self.path, strict=True)
-                path = build([self.objective.xp.stack(list(column)) for column in columns])
+                path = build([xp.stack(list(column)) for column in columns])
             if self.keeps_numbers:
                 losses = stack_scalars(self.losses, at.loss)
                 grad_norms = stack_scalars(self.sizes, at.size)
                 lrs = stack_scalars([*self.lrs[: self.nit], 0.0], at.loss)[:-1]  # there may be none
         return DescentResult(
-            x=build(at.x),
-            fun=at.loss,
-            grad=build(at.grad),
+            x=handed_out(at.x),
+            fun=xp.asarray(at.loss, copy=True),
+            grad=handed_out(at.grad),
             nit=self.nit,
             nfev=self.objective.nfev,
             njev=self.objective.njev,
             status=status,
             success=status == "converged",
             message=f"{status} after {self.nit} steps{_with(self._lr_of_last_step())}: {why}",
-            best_x=build(self.best.x),
-            best_fun=self.best.loss,
+            best_x=handed_out(self.best.x),
+            best_fun=xp.asarray(self.best.loss, copy=True),
             path=path,
             losses=losses,
             grad_norms=grad_norms,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from gradlab import tree
@@ -18,13 +18,14 @@ Status: TypeAlias = Literal[
     "stalled",
     "diverged",
     "stopped",
+    "interrupted",
     "running",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class DescentResult:
-    """What a descent reached, and what its learning rate was like.
+    """What a descent reached, and what its learning rate was like; printed without its traces.
 
     Attributes
     ----------
@@ -37,8 +38,8 @@ class DescentResult:
     nit, nfev, njev : int
         Steps taken; calls of f, those of a numerical gradient included; gradients computed.
     status : str
-        ``converged``, ``max_steps``, ``too_small``, ``oscillating``, ``stalled``, ``diverged`` or
-        ``stopped`` (``running`` where a callback sees it).
+        ``converged``, ``max_steps``, ``too_small``, ``oscillating``, ``stalled``, ``diverged``,
+        ``stopped`` or ``interrupted`` (``running`` where a callback sees it).
     success : bool
         Whether `status` is ``converged``.
     message : str
@@ -66,7 +67,7 @@ class DescentResult:
     message: str
     best_x: tree.Tree
     best_fun: Array
-    path: tree.Tree | None
-    losses: Array | None
-    grad_norms: Array | None
-    lrs: Array | None
+    path: tree.Tree | None = field(repr=False)
+    losses: Array | None = field(repr=False)
+    grad_norms: Array | None = field(repr=False)
+    lrs: Array | None = field(repr=False)

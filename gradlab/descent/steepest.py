@@ -99,7 +99,8 @@ def gradient_descent(
       start, while `|g|` grew a thousandfold.
     - converged: `|g|` is at most `gtol`.
     - converged: the rule of `ftol`.
-    - stopped: the callback said so, or KeyboardInterrupt came.
+    - stopped: the callback said so.
+    - interrupted: KeyboardInterrupt came.
     - diverged: f rose all through the last half of the run, to above its start.
     - converged, if f is not above its start: `|g|` fell to sqrt(eps) of the largest seen where that
       was so; or steps of three sizes along the gradient, eps**(1/3) of x and less, do not lower f:

@@ -350,6 +350,7 @@ def accuracy_of_rows(scores: Array, rows: Array) -> Array:
     """Accuracy, shape (), of scores against rows of probabilities of one shape."""
     xp = namespace(scores, rows)
     hits = xp.argmax(scores, axis=-1) == xp.argmax(rows, axis=-1)
+    hits = hits & ~xp.any(xp.isnan(scores), axis=-1)  # whose largest is said to be the first NaN
     return xp.asarray(xp.mean(xp.astype(xp.asarray(hits), scores.dtype)))
 
 

@@ -99,6 +99,12 @@ class Network:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls.has_own_loss = any(getattr(cls, name) is not getattr(Network, name) for name in _LOSS)
+        if "loss" in vars(cls) and not cls.has_own_loss:
+            msg = (
+                f"{cls.__name__}.loss is not what training and gradients are of: override "
+                "`loss_at(self, params, x, rows)`, which `loss` calls"
+            )
+            raise TypeError(msg)
 
     def __init__(
         self,

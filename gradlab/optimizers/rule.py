@@ -31,7 +31,10 @@ class Optimizer(Protocol):
     def step(
         self, params: tree.Tree, grads: tree.Tree, state: tree.Tree
     ) -> tuple[tree.Tree, tree.Tree]:
-        """New parameters and new state; the arguments stay as they are."""
+        """New parameters and new state.
+
+        `params` and `grads` may be written to: training and descent hand over copies.
+        """
         ...
 
 
@@ -47,12 +50,15 @@ def as_optimizer(optimizer: Any) -> Optimizer:
 
 
 def step_of(optimizer: Optimizer) -> Callable[..., tuple[tree.Tree, tree.Tree]]:
-    """`step`; what a rule of others returns is checked, and its parameters keep their dtypes."""
+    """`step`, which a rule of others may take in place: it gets copies.
+
+    What it returns is checked, and its parameters keep their dtypes.
+    """
     if isinstance(optimizer, Rule) and _definer(optimizer, "step") is Rule:
         return optimizer.step
 
     def step(params: tree.Tree, grads: tree.Tree, state: tree.Tree) -> tuple[tree.Tree, tree.Tree]:
-        result = optimizer.step(params, grads, state)
+        result = optimizer.step(_copied(params), _copied(grads), state)
         if not (isinstance(result, tuple | list) and len(result) == 2):  # noqa: PLR2004
             msg = (
                 "`optimizer.step` must return a pair, the new parameters and the new state: got "
@@ -65,6 +71,10 @@ def step_of(optimizer: Optimizer) -> Callable[..., tuple[tree.Tree, tree.Tree]]:
         return tree.flatten(params)[1](fitting), after
 
     return step
+
+
+def _copied(x: tree.Tree) -> tree.Tree:
+    return tree.map(lambda leaf: namespace(leaf).asarray(leaf, copy=True), x)
 
 
 def advance_of(optimizer: Optimizer) -> Callable[..., tuple[tree.Tree, tree.Tree]]:

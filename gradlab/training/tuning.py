@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from gradlab.backend import Array, Namespace, namespace, nonfinite_expected, to_numpy
 from gradlab.backend.random import Generator, as_generator
+from gradlab.descent import DescentResult
 from gradlab.nn.checks import positive_int
 from gradlab.optimizers import SGD, Optimizer
 from gradlab.optimizers.rule import step_of
@@ -201,8 +202,8 @@ def sweep(run: Callable[[Any], Any], values: Iterable[Any]) -> Sweep:
     Parameters
     ----------
     run : callable
-        Maps a value to a `History`, a dict of numbers, or a number. It makes its own network, so
-        that all begin alike.
+        Maps a value to a `History`, a `DescentResult`, a dict of numbers, or a number. It makes
+        its own network, so that all begin alike.
     values : sequence
         Of any argument: learning rates, sizes, optimizers ...
 
@@ -210,20 +211,19 @@ def sweep(run: Callable[[Any], Any], values: Iterable[Any]) -> Sweep:
     -------
     Sweep
         A training that diverges has its line, too. After KeyboardInterrupt, or a result whose
-        `stop_reason` is ``interrupted``, the results so far.
+        `stop_reason` or `status` is ``interrupted``, the results so far.
 
     Examples
     --------
     >>> import gradlab as gl
     >>> from gradlab.training import sweep
     >>> def run(lr):
-    ...     result = gl.gradient_descent(lambda x: (x**2).sum(), gl.asarray([1.0]), lr=lr)
-    ...     return {"fun": result.fun, "status": result.status}
+    ...     return gl.gradient_descent(lambda x: (x**2).sum(), gl.asarray([1.0]), lr=lr)
     >>> print(sweep(run, [0.01, 0.1, 1.0]))
-    value  fun       status
-    0.01   0.01759   max_steps
-    0.1    4.15e-20  converged
-    1      1         oscillating
+    value  fun       nit  status
+    0.01   0.01759   100  max_steps
+    0.1    4.15e-20  100  converged
+    1      1         100  oscillating
     """
     found = Sweep([], [])
     for value in list(values):
@@ -233,7 +233,8 @@ def sweep(run: Callable[[Any], Any], values: Iterable[Any]) -> Sweep:
             return replace(found, interrupted=True)
         found.values.append(value)
         found.results.append(result)
-        if _columns(result).get("stop_reason") == "interrupted":  # `fit` has caught it
+        columns = _columns(result)  # `fit` or a descent has caught it
+        if "interrupted" in (columns.get("stop_reason"), columns.get("status")):
             return replace(found, interrupted=True)
     return found
 
@@ -251,6 +252,8 @@ def _columns(result: Any) -> dict[str, Any]:
         lists = {name: getattr(result, name) for name in names}
         last = {name: values[-1] for name, values in lists.items() if values}
         return {**last, "epochs": len(result.loss), "stop_reason": result.stop_reason}
+    if isinstance(result, DescentResult):
+        return {name: getattr(result, name) for name in ("fun", "nit", "status")}
     return result if isinstance(result, dict) else {"result": result}
 
 
