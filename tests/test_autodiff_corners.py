@@ -106,6 +106,18 @@ def test_arrays_of_constants_cannot_be_changed_behind_a_node():
     np.testing.assert_array_equal(gradient(f, np.ones(2)), [2.0, 3.0])
 
 
+@pytest.mark.parametrize("axis", [np.asarray(1), np.int64(1), (np.int64(1),), -1])
+@pytest.mark.parametrize("name", ["sum", "mean", "max", "min"])
+def test_an_axis_may_be_what_numpy_takes_for_one(name, axis):
+    x = np.asarray([[1.0, 2.0, 4.0], [8.0, 16.0, 32.0]])
+    weights = np.asarray([1.0, 10.0])
+
+    def f(x, axis):
+        return ns(x).sum(getattr(ns(x), name)(x, axis=axis) * weights)
+
+    np.testing.assert_array_equal(grad(lambda x: f(x, axis))(x), grad(f)(x, 1))
+
+
 def test_too_many_arguments_and_a_missing_axis_are_refused():
     with pytest.raises(TypeError, match=r"xp\.roll takes at most 3 arguments: got 4"):
         gradient(lambda x: ns(x).roll(x, 1, 0, 3), np.ones(2))

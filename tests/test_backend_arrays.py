@@ -10,20 +10,27 @@ import array_api_compat.numpy as anp
 import array_api_strict
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
 import gradlab as gl
 from gradlab.backend import (
     asarray_like,
     ensure_array,
+    extreme,
     fresh,
     is_array,
+    mean,
     random,
     row_maxima,
     scatter_add,
     snapshot,
     stack_scalars,
     sum_over,
+    sum_over_axes,
     timing,
+    total,
 )
 
 DEVICE1 = array_api_strict.Device("device1")
@@ -244,3 +251,37 @@ def test_a_sum_over_an_axis_is_the_sum(xp, shape, axis):
     got = sum_over(x, axis)
     assert got.dtype == x.dtype
     np.testing.assert_array_equal(gl.to_numpy(got), values.sum(axis=axis))
+
+
+REDUCED = [
+    *(((5,), (0,)), ((3, 4), (0,)), ((3, 4), (1,)), ((3, 4), (0, 1)), ((3, 200), (1,))),
+    *(((200, 3), (0,)), ((2, 3, 4), (0,)), ((2, 3, 4), (0, 2)), ((3, 1), (1,))),
+]
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize(("shape", "axes"), REDUCED)
+def test_reductions_are_those_of_numpy(xp, shape, axes, keepdims):
+    """Sums of whole numbers are exact, in whatever order."""
+    values = np.arange(math.prod(shape), dtype=np.float32).reshape(shape)
+    x = xp.reshape(xp.asarray(values.ravel().tolist(), dtype=xp.float32), shape)
+    found = [(sum_over_axes(x, axes, keepdims=keepdims), np.sum(values, axes, keepdims=keepdims))]
+    for axis in (axes, axes[0], axes[-1] - values.ndim, None):
+        options = {"axis": axis, "keepdims": keepdims}
+        found += [
+            (total(x, **options), np.sum(values, **options)),
+            (mean(x, **options), np.mean(values, **options)),
+            (extreme("min", x, **options), np.min(values, **options)),
+            (extreme("max", x, **options), np.max(values, **options)),
+        ]
+    for got, expected in found:
+        assert got.dtype == x.dtype
+        np.testing.assert_array_equal(gl.to_numpy(xp.asarray(got)), expected)
+
+
+@given(arrays(np.float32, array_shapes(max_dims=3), elements=st.floats(-1e3, 1e3, width=32)))
+def test_totals_and_means_are_numpys_to_the_last_bit(x):
+    for axis in (None, *range(x.ndim)):
+        np.testing.assert_array_equal(total(x, axis), np.sum(x, axis=axis))
+        np.testing.assert_array_equal(mean(x, axis), np.mean(x, axis=axis))
+    assert total(x > 0).dtype == np.sum(x > 0).dtype

@@ -49,7 +49,8 @@ _WIDER = ("bool", "integral", "real floating", "complex floating", "other")  # f
 
 def lift(data: Any, level: int) -> Array:
     """Array that stands for `data` in the trace of `level`: what it is differentiated in."""
-    data = frozen(data)
+    if type(data) is Array:
+        data = frozen(data)
     out = _new(Array)
     out._inner, out._alias = data, None
     out._node = (next_serial(), level, None, (), (), (), None, data.shape, data.dtype, None)
@@ -67,18 +68,18 @@ def constant(data: Any) -> Array:
 
 def apply(rule: Rule, operands: Sequence[Any], options: dict[str, Any]) -> Array:
     """Compute a function, and record a node where an operand is traced."""
-    level, inner, traced = _taken_apart(rule, operands)
+    inner, traced = _taken_apart(rule, operands)
     xp, inner = with_namespace(inner)
     if is_traced(xp):  # operators of a library may refuse what is traced
         inner = [constant(x) if is_array(x) else x for x in inner]
     result = computed(rule, xp, inner, options)
     results = result if rule.has_extra else (result,)
-    return _recorded(rule, operands, options, level, inner, traced, xp, results)
+    return _recorded(rule, operands, options, inner, traced, xp, results)
 
 
 def is_traced(xp: Any) -> bool:
     """Whether a namespace is that of traced arrays."""
-    return type(xp) is not ModuleType and hasattr(xp, "is_traced")
+    return xp is not None and type(xp) is not ModuleType and hasattr(xp, "is_traced")
 
 
 def apply_parts(
@@ -88,17 +89,17 @@ def apply_parts(
 
     The rules share their `forward`; what their pulls call ``e`` are all the results.
     """
-    level, inner, traced = _taken_apart(rules[0], operands)
+    inner, traced = _taken_apart(rules[0], operands)
     xp, inner = with_namespace(inner)
     parts = rules[0].forward(xp, *inner, **options)
     return [
-        _recorded(rule, operands, options, level, inner, traced, xp, (part, tuple(parts)))
+        _recorded(rule, operands, options, inner, traced, xp, (part, tuple(parts)))
         for rule, part in zip(rules, parts, strict=True)
     ]
 
 
-def _taken_apart(rule: Rule, operands: Sequence[Any]) -> tuple[int, list[Any], list[int]]:
-    """Innermost of the operands' traces, the operands as `below` has them, and which are its."""
+def _taken_apart(rule: Rule, operands: Sequence[Any]) -> tuple[list[Any], list[int]]:
+    """Operands as `below` has them, and which are of their innermost trace."""
     level, plans = -1, rule.plans
     inner: list[Any] = []
     traced: list[int] = []
@@ -114,14 +115,13 @@ def _taken_apart(rule: Rule, operands: Sequence[Any]) -> tuple[int, list[Any], l
             level = node[LEVEL]
             if plans[k if rule.arity else 0] is not None:
                 traced.append(k)
-    return level, inner, traced
+    return inner, traced
 
 
 def _recorded(
     rule: Rule,
     operands: Sequence[Any],
     options: dict[str, Any],
-    level: int,
     inner: list[Any],
     traced: list[int],
     xp: Any,
@@ -137,7 +137,8 @@ def _recorded(
         saved[k] = _saved(inner[k], operands[k]) if k < n else results[k - n]
     if rule.defaults:
         options = {**rule.defaults, **options}
-    return record(value, rule, operands, level, argnums, tuple(saved), options, xp)
+    parents = tuple([operands[k]._node for k in argnums])
+    return record(value, rule, parents, argnums, tuple(saved), options, xp)
 
 
 def computed(rule: Rule, xp: Any, operands: list[Any], options: dict[str, Any]) -> Any:
@@ -147,31 +148,29 @@ def computed(rule: Rule, xp: Any, operands: list[Any], options: dict[str, Any]) 
     return rule.forward(xp, *([operands] if rule.arity == 0 else operands), **options)
 
 
-def _of_many_traces(rule: Rule, operands: Sequence[Any]) -> tuple[int, list[Any], list[int]]:
+def _of_many_traces(rule: Rule, operands: Sequence[Any]) -> tuple[list[Any], list[int]]:
     """What `_taken_apart` gives where operands of an outer trace are among them."""
     level = max(x._node[LEVEL] for x in operands if type(x) is Array and x._node is not None)
     traced = [
         k for k in traced_at(operands, level) if rule.plans[k if rule.arity else 0] is not None
     ]
-    return level, [below(x, level) for x in operands], traced
+    return [below(x, level) for x in operands], traced
 
 
 def record(
     result: Any,
     rule: Any,
-    operands: Sequence[Any],
-    level: int,
+    parents: tuple[Node, ...],
     argnums: tuple[int, ...],
     saved: tuple[Any, ...],
     options: Any,
     xp: Any,
 ) -> Array:
-    """Array of a result that depends on the operands `argnums`, under a node of its own."""
+    """Array of a result that depends on the arguments `argnums`, under a node of its own."""
     out = _new(Array)
     out._inner, out._alias = result, None
-    parents = tuple([operands[k]._node for k in argnums])
     shape, dtype = result.shape, result.dtype
-    serial = next_serial()
+    serial, level = next_serial(), parents[0][LEVEL]
     out._node = (serial, level, rule, argnums, parents, saved, options, shape, dtype, xp)
     return out
 
@@ -211,7 +210,7 @@ def _binary(name: str, op: Callable[[Any, Any], Any]) -> Callable[[Array, Any], 
     """Operator of the class; arrays of one trace, constants and numbers take the short way."""
     rule = RULES[name]
     left, right, both = ((k, _keeps(rule, k)) for k in ((0,), (1,), (0, 1)))
-    asks = any("xp" in plan for plan in rule.plans if plan is not None)  # pulls for a namespace
+    asks = _asks(rule)
 
     def operate(self: Array, other: Any) -> Array:
         node, kind = self._node, type(other)
@@ -253,11 +252,17 @@ def _keeps(rule: Rule, argnums: tuple[int, ...]) -> tuple[bool, ...]:
     return tuple(k in needed for k in range(rule.arity + 1))
 
 
+def _asks(rule: Rule) -> bool:
+    """Whether a pull uses the namespace."""
+    return any("xp" in plan for plan in rule.plans if plan is not None)
+
+
 def _reflected(name: str, op: Callable[[Any, Any], Any]) -> Callable[[Array, Any], Array]:
     """Operator of the class for what stands left of it; a number takes the short way."""
     rule = RULES[name]
     right = (1,)
     keep_a, keep_b, keep_y = _keeps(rule, right)
+    asks = _asks(rule)
 
     def operate(self: Array, other: Any) -> Array:
         node = self._node
@@ -265,7 +270,7 @@ def _reflected(name: str, op: Callable[[Any, Any], Any]) -> Callable[[Array, Any
             b = self._inner
             y = op(other, b)
             saved = (other if keep_a else None, b if keep_b else None, y if keep_y else None)
-            return record(y, rule, (None, self), node[LEVEL], right, saved, _NONE, namespace(b))
+            return record(y, rule, (node,), right, saved, _NONE, namespace(b) if asks else None)
         return apply(rule, (other, self), {}) if _is_operand(other) else NotImplemented
 
     return operate
@@ -275,6 +280,7 @@ def _unary(name: str, op: Callable[[Any], Any]) -> Callable[[Array], Array]:
     """Operator of the class on one array, by the short way where it is traced."""
     rule = RULES[name]
     keep_a, keep_y = _keeps(rule, (0,))
+    asks = _asks(rule)
 
     def operate(self: Array) -> Array:
         node = self._node
@@ -282,7 +288,7 @@ def _unary(name: str, op: Callable[[Any], Any]) -> Callable[[Array], Array]:
             a = self._inner
             y = op(a)
             saved = (a if keep_a else None, y if keep_y else None)
-            return record(y, rule, (self,), node[LEVEL], (0,), saved, _NONE, namespace(a))
+            return record(y, rule, (node,), (0,), saved, _NONE, namespace(a) if asks else None)
         return apply(rule, (self,), {})
 
     return operate
@@ -508,9 +514,9 @@ class Array(NumPyProtocols):
     __rmod__ = _reflected("remainder", operator.mod)
 
     def __matmul__(self, other: Any) -> Array:
-        if not is_array(other):
+        if type(other) is not Array and not is_array(other):
             return NotImplemented
-        if len(self.shape) > 1 and len(other.shape) > 1:
+        if self.ndim > 1 and other.ndim > 1:
             return _matmul(self, other)
         return self.__array_namespace__().matmul(self, other)
 

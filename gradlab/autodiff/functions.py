@@ -161,7 +161,8 @@ def custom_vjp(
         if not is_inexact_dtype(value.dtype):
             return constant(value)
         traced = tuple(traced_at(args, level))
-        result = record(value, rule, args, level, traced, (), (saved, len(args)), None)
+        parents = tuple(args[k]._node for k in traced)
+        result = record(value, rule, parents, traced, (), (saved, len(args)), None)
         return _sharing(result, out, inner, args)
 
     return call
@@ -208,7 +209,8 @@ def checkpoint(f: Callable[..., Any], /) -> Callable[..., Any]:
         if not is_inexact_dtype(value.dtype):
             return constant(value)
         traced = tuple(traced_at(args, level))
-        result = record(value, rule, args, level, traced, (value,), inner, None)
+        parents = tuple(args[k]._node for k in traced)
+        result = record(value, rule, parents, traced, (value,), inner, None)
         return _sharing(result, out, given, args)
 
     return call
@@ -268,8 +270,10 @@ class _Checkpoint:
                 "as an argument"
             )
             raise ValueError(msg)
-        results = [(out._node, g)] if out._node is not None and out._node[LEVEL] == level else []
-        found = pull(results, [inner[i]._node for i in node[ARGNUMS]])
+        targets = [inner[i]._node for i in node[ARGNUMS]]
+        node_of_out, found = out._node, [None] * len(targets)
+        if node_of_out is not None and node_of_out[LEVEL] == level:
+            found = pull(node_of_out, g, targets)
         return [
             _zeros(parent, g) if part is None else part
             for part, parent in zip(found, node[PARENTS], strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from heapq import heappop, heappush
 from operator import itemgetter
 from typing import Any
 
@@ -22,36 +23,46 @@ from gradlab.autodiff.node import (
     Node,
     next_serial,
 )
-from gradlab.autodiff.rule import RULES, TOOLS, Rule
-from gradlab.backend import namespace
+from gradlab.autodiff.rule import RULES, TOOLS, Call, Rule
+from gradlab.backend import namespace, reshape, sum_over_axes
 
 __all__ = ["pull", "push"]
 
 
-def pull(
-    results: Iterable[tuple[Node, Any]], targets: Sequence[Node], *, nan_safe: bool = False
-) -> list[Any]:
-    """Carry cotangents of results back to the targets; None where a target has no part in them."""
-    pending: dict[int, Any] = {node[SERIAL]: g for node, g in results}
-    nodes = _in_order([node for node, _ in results])
-    while nodes:  # the last one first; what is done with is let go of
-        node = nodes.pop()
-        if node[RULE] is None:
+def pull(start: Node, g: Any, targets: Sequence[Node], *, nan_safe: bool = False) -> list[Any]:
+    """Carry the cotangent of a result back to the targets; None where one has no part in it."""
+    pending: dict[int, Any] = {start[SERIAL]: g}
+    waiting = [(-start[SERIAL], start)]
+    while waiting:  # the one made last comes first; what is done with is let go of
+        place, node = heappop(waiting)
+        _, _, rule, argnums, parents, saved, options, shape, _, xp = node
+        if rule is None:
             continue
-        g = pending.pop(node[SERIAL])
-        if g.shape != node[SHAPE] and not _takes_narrow(node):
+        g = pending.pop(-place)
+        if g.shape != shape and not _takes_narrow(node):
             g = _widened(g, node)
-        for parent, c in zip(node[PARENTS], _cotangents(node, g, nan_safe=nan_safe), strict=True):
+        calls: Sequence[Call] = ()
+        found: Sequence[Any] = ()
+        if type(g) is Array or nan_safe or type(rule) is not Rule or is_traced(xp):
+            found = _cotangents(node, g, nan_safe=nan_safe)
+        else:  # nearly always: `_cotangents` without its questions
+            calls = rule.calls(argnums)
+        for k, parent in enumerate(parents):
+            c = calls[k](xp, g, saved, options, parent, argnums[k]) if calls else found[k]
             if c.shape != parent[SHAPE]:
-                c = _summed(c, parent[SHAPE])  # noqa: PLW2901
+                c = _summed(c, parent[SHAPE])
             if c.dtype != parent[DTYPE]:
-                c = _cast(c, parent[DTYPE])  # noqa: PLW2901
+                c = _cast(c, parent[DTYPE])
             serial = parent[SERIAL]
-            pending[serial] = pending[serial] + c if serial in pending else c
-    found = [pending.get(node[SERIAL]) for node in targets]  # only leaves are left
+            if serial in pending:
+                pending[serial] = pending[serial] + c
+            else:
+                pending[serial] = c
+                heappush(waiting, (-serial, parent))
+    left = [pending.get(node[SERIAL]) for node in targets]  # only leaves are
     return [
         g if g is None or g.shape == node[SHAPE] else _widened(g, node)
-        for g, node in zip(found, targets, strict=True)
+        for g, node in zip(left, targets, strict=True)
     ]
 
 
@@ -85,11 +96,10 @@ def _summed(g: Any, shape: tuple[int, ...]) -> Any:
     axes, added = _widened_axes(g.shape, shape)
     if not axes:
         return g
-    xp = namespace(g)
     if len(axes) == added:
-        return xp.sum(g, axis=axes)
-    g = xp.sum(g, axis=axes, keepdims=True)
-    return xp.reshape(g, g.shape[added:]) if added else g
+        return sum_over_axes(g, axes)
+    g = sum_over_axes(g, axes, keepdims=True)
+    return reshape(g, g.shape[added:]) if added else g
 
 
 @lru_cache
@@ -106,7 +116,10 @@ def _takes_narrow(node: Node) -> bool:
     if not isinstance(rule, Rule):
         return False
     if rule.kind == "elementwise":
-        return all(parent[SHAPE] == shape for parent in node[PARENTS])
+        for parent in node[PARENTS]:  # noqa: SIM110  (a generator takes thrice the time)
+            if parent[SHAPE] != shape:
+                return False
+        return True
     return rule is RULES["sum"] or rule is RULES["mean"]  # they repeat it along axes of length 1
 
 
@@ -131,14 +144,9 @@ def _cotangents(node: Node, g: Any, *, nan_safe: bool = False) -> list[Any]:
     if type(g) is Array or is_traced(xp):  # inside a trace, all are of its class:
         g, saved = constant(g), _constants(saved)  # operators of a library may refuse its arrays
         xp = namespace(g)
-    elif xp is None:
-        xp = namespace(g)
-    calls = rule.calls(argnums)
-    if len(calls) == 1 and not nan_safe:
-        return [calls[0](xp, g, saved, options, parents[0], argnums[0])]
     found = [
         call(xp, g, saved, options, parent, i)
-        for call, parent, i in zip(calls, parents, argnums, strict=True)
+        for call, parent, i in zip(rule.calls(argnums), parents, argnums, strict=True)
     ]
     if nan_safe and rule.kind == "elementwise":
         found = [_zero_where_zero(g, c) for c in found]
@@ -169,7 +177,7 @@ def _through(f: Callable[[Any, Any], Any], a: Any, g: Any) -> Any:
     """Cotangent of `a` under ``f(xp, a)``, by a trace of its own."""
     lifted = lift(a, next_serial())
     result = f(lifted.__array_namespace__(), lifted)
-    return pull([(_node_of(result), g)], [_node_of(lifted)])[0]
+    return pull(_node_of(result), g, [_node_of(lifted)])[0]
 
 
 TOOLS.update(call=_call, through=_through)
@@ -227,7 +235,7 @@ def _transposed(node: Node, k: int, t: Any, xp: Any) -> Any:
     pulled = constant(_cast(_widened(pulled, parent), parent[DTYPE]))
     if pulled._node is None or pulled._node[LEVEL] != _node_of(lifted)[LEVEL]:
         return zero
-    return pull([(pulled._node, t)], [_node_of(lifted)])[0]
+    return pull(pulled._node, t, [_node_of(lifted)])[0]
 
 
 def _node_of(x: Array) -> Node:

@@ -23,7 +23,6 @@ from gradlab.autodiff.composites import COMPOSITES, as_view, kept
 from gradlab.autodiff.elementwise import is_inexact_dtype
 from gradlab.autodiff.fourier import FOURIER
 from gradlab.autodiff.linalg import LINEAR_ALGEBRA
-from gradlab.autodiff.node import LEVEL
 from gradlab.autodiff.rule import DISCRETE, RULES, Rule
 from gradlab.autodiff.special import Special
 from gradlab.backend import is_array
@@ -170,7 +169,7 @@ def _recording_one(rule: Rule, inner: Any) -> Callable[..., Any]:
                     return constant(y)
                 saved = (a if keep_a else None, y if keep_y else None)
                 options = {**defaults, **given} if defaults else given
-                return record(y, rule, (x,), x._node[LEVEL], (0,), saved, options, inner)
+                return record(y, rule, (x._node,), (0,), saved, options, inner)
         return apply(rule, (x,), given)
 
     return _named(function, rule.name, partial(rule.forward, inner))

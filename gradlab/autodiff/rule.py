@@ -35,7 +35,7 @@ from typing import Any, Literal
 
 from gradlab.autodiff.node import DTYPE, SHAPE
 
-__all__ = ["DISCRETE", "RULES", "TOOLS", "Kind", "Rule", "discrete", "rule"]
+__all__ = ["DISCRETE", "RULES", "TOOLS", "Call", "Kind", "Rule", "discrete", "rule"]
 
 Kind = Literal["elementwise", "linear", "bilinear", "other"]
 Pull = Callable[..., Any]

@@ -7,11 +7,12 @@ where it is 0; `prod` and `cumulative_prod` are right with zeros; `sort` is stab
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 from gradlab.autodiff.elementwise import conj, ratio
 from gradlab.autodiff.rule import rule
-from gradlab.backend import kind_of, scatter_add
+from gradlab.backend import extreme, kind_of, mean, reshape, scatter_add, sum_over_axes, total
 
 __all__ = ["axes_of", "axis_of", "product_tree", "scan_product"]
 
@@ -32,16 +33,21 @@ def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
     return tuple(sorted(a % ndim for a in axes))
 
 
-def _widen(xp: Any, g: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:  # noqa: FBT001
+def _widen(g: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:  # noqa: FBT001
     """Result of a reduction of `shape`, or its cotangent, with 1 for the lengths reduced."""
     if keepdims:
         return g
-    if axis is None:
-        return xp.reshape(g, (1,) * len(shape))
-    wide = list(g.shape)  # which may be narrower than the result
-    for k in axes_of(axis, len(shape)):
+    axis = int(axis) if hasattr(axis, "ndim") else axis  # of an array
+    return reshape(g, _kept(g.shape, len(shape), axis))
+
+
+@lru_cache
+def _kept(shape: tuple[int, ...], ndim: int, axis: Any) -> tuple[int, ...]:
+    """Shape of a cotangent, which may be narrower than the result, with the axes reduced."""
+    wide = list(shape)
+    for k in axes_of(axis, ndim):
         wide.insert(k, 1)
-    return xp.reshape(g, tuple(wide))
+    return tuple(wide)
 
 
 def _count(shape: tuple[int, ...], axis: Any, correction: float = 0) -> float:
@@ -51,9 +57,9 @@ def _count(shape: tuple[int, ...], axis: Any, correction: float = 0) -> float:
 
 
 def _extreme(xp: Any, g: Any, a: Any, y: Any, axis: Any, keepdims: bool) -> Any:  # noqa: FBT001
-    ties = xp.astype(xp.equal(a, _widen(xp, y, a.shape, axis, keepdims)), a.dtype)
-    shared = xp.sum(ties, axis=axis, keepdims=True)
-    return (_widen(xp, g, a.shape, axis, keepdims) / shared) * ties
+    ties = xp.astype(a == _widen(y, a.shape, axis, keepdims), a.dtype)
+    shared = sum_over_axes(ties, axes_of(axis, a.ndim), keepdims=True)
+    return (_widen(g, a.shape, axis, keepdims) / shared) * ties
 
 
 def _deviation(xp: Any, a: Any, axis: Any) -> Any:
@@ -65,7 +71,7 @@ def _deviation(xp: Any, a: Any, axis: Any) -> Any:
 
 
 def _std(xp: Any, g: Any, a: Any, axis: Any, keepdims: bool, correction: float) -> Any:  # noqa: FBT001
-    wide = _widen(xp, g / _count(a.shape, axis, correction), a.shape, axis, keepdims)
+    wide = _widen(g / _count(a.shape, axis, correction), a.shape, axis, keepdims)
     d = _deviation(xp, a, axis)
     y = xp.std(d, axis=axis, correction=correction, keepdims=True)  # 0 for equals, as d is
     return wide * ratio(xp, xp.ones_like(y), y) * d
@@ -165,31 +171,31 @@ def _assigned(xp: Any, call: Any, g: Any, key: Any) -> Any:
 rule(
     "sum",
     "linear",
-    lambda xp, g, shape, axis, keepdims: _widen(xp, g, shape, axis, keepdims),
-    forward=lambda xp, a, *, axis=None, dtype=None, keepdims=False: xp.sum(
-        a, axis=axis, dtype=dtype, keepdims=keepdims
+    lambda g, shape, axis, keepdims: _widen(g, shape, axis, keepdims),
+    forward=lambda xp, a, *, axis=None, dtype=None, keepdims=False: total(
+        a, axis, dtype=dtype, keepdims=keepdims
     ),
 )
 rule(
     "mean",
     "linear",
-    lambda xp, g, shape, axis, keepdims: _widen(xp, g / _count(shape, axis), shape, axis, keepdims),
-    forward=lambda xp, a, *, axis=None, keepdims=False: xp.mean(a, axis=axis, keepdims=keepdims),
+    lambda g, shape, axis, keepdims: _widen(g, shape, axis, keepdims) / _count(shape, axis),
+    forward=lambda xp, a, *, axis=None, keepdims=False: mean(a, axis, keepdims=keepdims),
 )
 for _name in ("max", "min"):
     rule(
         _name,
         "other",
         _extreme,
-        forward=lambda xp, a, *, axis=None, keepdims=False, _name=_name: getattr(xp, _name)(
-            a, axis=axis, keepdims=keepdims
+        forward=lambda xp, a, *, axis=None, keepdims=False, _name=_name: extreme(
+            _name, a, axis, keepdims=keepdims
         ),
     )
 rule(
     "var",
     "other",
     lambda xp, g, a, axis, correction, keepdims: (
-        _widen(xp, 2 * g / _count(a.shape, axis, correction), a.shape, axis, keepdims)
+        _widen(2 * g / _count(a.shape, axis, correction), a.shape, axis, keepdims)
         * _deviation(xp, a, axis)
     ),
     forward=lambda xp, a, *, axis=None, correction=0.0, keepdims=False: xp.var(

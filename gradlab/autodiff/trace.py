@@ -33,10 +33,13 @@ class Trace:
             names = tuple(name for name, _ in tree.items(x, called))
             namespace(*leaves, names=names)
             raise
-        lifted = []
-        for k, leaf in enumerate(leaves):
-            if not is_inexact_dtype(leaf.dtype):
-                raise TypeError(_not_floating(list(tree.items(x, called))[k][0], leaf))
+        lifted: list[Array] = []
+        known = None
+        for leaf in leaves:
+            dtype = leaf.dtype
+            if dtype is not known and not is_inexact_dtype(dtype):
+                raise TypeError(_not_floating(list(tree.items(x, called))[len(lifted)][0], leaf))
+            known = dtype
             lifted.append(lift(leaf, level))
         self.inner = [leaf._inner for leaf in lifted]
         self.nodes: list[Any] = [leaf._node for leaf in lifted]
@@ -89,7 +92,7 @@ class Trace:
         """Cotangents of the leaves, arrays of their own; zeros where there is no way to them."""
         found = [None] * len(self.nodes)
         if node is not None:
-            found = pull([(node, u)], self.nodes, nan_safe=nan_safe)
+            found = pull(node, u, self.nodes, nan_safe=nan_safe)
         return own(found, self.inner, (u,))
 
     def pushed(self, tangents: Sequence[Any], node: Node | None, value: Any) -> Any:

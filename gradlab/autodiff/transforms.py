@@ -90,9 +90,9 @@ def value_and_grad(
         else:
             trace = Trace({k: args[k] for k in places}, "arguments")
             lifted = trace.argument
-        others = {k: x for k, x in enumerate(args) if k not in lifted} | options
-        if others:
-            _check_library(trace.inner[0], places[0], others)
+        if options or len(lifted) < len(args):
+            others = [(k, x) for k, x in enumerate(args) if k not in lifted]
+            _check_library(trace.inner[0], places[0], others, options)
         arguments = [lifted[k] if k in lifted else constants(x) for k, x in enumerate(args)]
         if options:
             options = {name: constants(x) for name, x in options.items()}
@@ -112,25 +112,35 @@ def value_and_grad(
     return call
 
 
-def _places(argnums: int | Sequence[int], numbers: tuple[int, ...], count: int) -> list[int]:
+def _places(argnums: int | Sequence[int], numbers: tuple[int, ...], count: int) -> tuple[int, ...]:
     """Which of `count` arguments are differentiated in, none of them twice."""
+    if len(numbers) == 1 and 0 <= numbers[0] < count:
+        return numbers
     if not numbers or min(numbers) < -count or max(numbers) >= count:
         msg = f"`argnums` {argnums!r} must be positions of the {count} arguments given"
         raise ValueError(msg)
-    places = [k % count for k in numbers]
+    places = tuple(k % count for k in numbers)
     if len(set(places)) < len(places):
         msg = f"`argnums` {argnums!r} names an argument twice"
         raise ValueError(msg)
     return places
 
 
-def _check_library(leaf: Any, place: int, others: dict[Any, Any]) -> None:
+def _check_library(
+    leaf: Any, place: int, others: list[tuple[int, Any]], options: dict[str, Any]
+) -> None:
     """Raise where other arguments are of another library than `leaf`, of that at `place`."""
-    arrays = {f"argument {place}": leaf}
-    for key, other in others.items():
-        called = key if isinstance(key, str) else f"argument {key}"
-        arrays |= {name: x for name, x in tree.items(other, called) if is_array(x)}
-    namespace(*arrays.values(), names=tuple(arrays))
+    found = [leaf]
+    for _, x in (*others, *options.items()):
+        found += (x,) if is_array(x) else filter(is_array, tree.leaves(x))
+    try:
+        namespace(*found)
+    except TypeError:  # once more, with their names
+        arrays = {f"argument {place}": leaf}
+        for called, other in [*((f"argument {k}", x) for k, x in others), *options.items()]:
+            arrays |= {name: x for name, x in tree.items(other, called) if is_array(x)}
+        namespace(*arrays.values(), names=tuple(arrays))
+        raise
 
 
 def grad(

@@ -37,7 +37,15 @@ from gradlab.backend.memory import (
     scatter_add,
     snapshot,
 )
-from gradlab.backend.reductions import row_maxima, sum_over
+from gradlab.backend.reductions import (
+    extreme,
+    mean,
+    reshape,
+    row_maxima,
+    sum_over,
+    sum_over_axes,
+    total,
+)
 from gradlab.backend.selection import Backend, get_backend, set_backend, use_backend
 from gradlab.backend.special import special_function
 from gradlab.backend.timing import Timer
@@ -58,17 +66,20 @@ __all__ = [
     "chunk_bytes",
     "ensure_array",
     "examine",
+    "extreme",
     "free_cached_memory",
     "fresh",
     "get_backend",
     "is_array",
     "kind_of",
+    "mean",
     "namespace",
     "nonfinite_expected",
     "overflow_expected",
     "owned",
     "random",
     "read_only",
+    "reshape",
     "row_maxima",
     "rows_of",
     "scatter_add",
@@ -79,8 +90,10 @@ __all__ = [
     "stack_arrays",
     "stack_scalars",
     "sum_over",
+    "sum_over_axes",
     "synchronize",
     "to_numpy",
+    "total",
     "use_backend",
     "version_of",
     "with_namespace",

@@ -32,6 +32,7 @@ __all__ = [
 
 # Types whose namespace is that of their library, whatever the array: asking costs a lookup.
 _namespace_of_type: dict[type, Namespace] = {}
+_scalar_types: set[type] = set()  # NumPy's, among them
 _WITHOUT_METHOD = ("cupy", "torch")  # whose arrays have no `__array_namespace__`
 _SCALARS = (bool, int, float, complex, type(None))
 _KINDS = {  # by a part of the names of their dtypes
@@ -103,11 +104,14 @@ def with_namespace(values: list[Any]) -> tuple[Namespace, list[Any]]:
 
 def is_array(x: object) -> bool:
     """Whether `x` is an array of any library; scalars, NumPy's too, and lists are not."""
+    kind = type(x)
+    if kind in _namespace_of_type:
+        return kind not in _scalar_types
     if isinstance(x, np.generic):
         return False
-    if type(x) in _namespace_of_type or hasattr(x, "__array_namespace__"):
-        return True
-    return library_of(x) in _WITHOUT_METHOD and hasattr(x, "dtype")
+    return hasattr(x, "__array_namespace__") or (
+        library_of(x) in _WITHOUT_METHOD and hasattr(x, "dtype")
+    )
 
 
 def kind_of(dtype: Any) -> str:
@@ -333,6 +337,8 @@ def _namespace_of(x: Any) -> Namespace | None:
     else:
         msg = f"expected an array, got {type(x).__name__}: convert it with gradlab.asarray"
         raise TypeError(msg)
+    if isinstance(x, np.generic):
+        _scalar_types.add(type(x))
     _namespace_of_type[type(x)] = xp
     return xp
 
