@@ -306,7 +306,7 @@ def chunks(xp: Namespace, x: Array, points: Sequence[Array], rows: int) -> Itera
     rows = -(-total // max(1, -(-total // rows)))  # chunks of one size, and no small rest
     for start in range(0, total, rows or 1):
         count = min(rows, total - start)
-        copies = xp.tile(flat, (count,))
+        copies = xp.reshape(repeat(xp, flat, count), (-1,))
         row = 0
         while row < count:
             k, first = divmod(start + row, n)
@@ -320,7 +320,7 @@ def chunks(xp: Namespace, x: Array, points: Sequence[Array], rows: int) -> Itera
 
 def repeat(xp: Namespace, x: Array, k: int) -> Array:
     """Chunk of k copies of `x`."""
-    return xp.tile(x[None, ...], (k,) + (1,) * x.ndim)
+    return xp.repeat(x[None, ...], k, axis=0)
 
 
 def chunk_rows(chunk_size: int | None, leaves: list[Array], *, vectorized: bool) -> int:
