@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from gradlab import data, training
-from gradlab.backend import BackendError, examine, get_backend, namespace, use_backend
+from gradlab.backend import (
+    BackendError,
+    examine,
+    get_backend,
+    namespace,
+    use_backend,
+    version_of,
+)
 from gradlab.backend.random import Generator
 from gradlab.nn import TwoLayerNetwork
 from gradlab.optimizers import SGD, AdaGrad, Adam, AdamW, RMSprop
@@ -73,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="gradlab",
         description="Derivatives, gradient descent and small networks on NumPy or CuPy.",
     )
+    parser.add_argument("--version", action="version", version=f"gradlab {version_of('gradlab')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
 
     def command(name: str, run: Callable[[argparse.Namespace], int], what: str) -> Any:
@@ -275,11 +283,17 @@ def _sweep(arguments: argparse.Namespace) -> int:
     if option in arguments and vars(arguments)[option] != arguments.default_of(option):
         msg = f"--{arguments.name} is what the values are for: leave the option out"
         raise ValueError(msg)
-    try:
-        values = [read(text) for text in arguments.values]
-    except (ValueError, argparse.ArgumentTypeError) as error:
-        msg = f"values of {arguments.name}: {error}"
-        raise ValueError(msg) from error
+    values = []
+    for text in arguments.values:
+        try:
+            values.append(read(text))
+        except argparse.ArgumentTypeError as error:
+            msg = f"values of {arguments.name} {error}"
+            raise ValueError(msg) from error
+        except ValueError as error:
+            what = read.__name__
+            msg = f"values of {arguments.name} must each be a {what}, between spaces: got {text!r}"
+            raise ValueError(msg) from error
     with _selected(arguments):
         train, validation, test = _load(arguments)
         names = ["loss", "accuracy", *(["val_loss"] if validation else [])]
@@ -442,12 +456,18 @@ def _positive_float(text: str) -> float:
     return value
 
 
+_positive_float.__name__ = "number"  # what argparse calls it
+
+
 def _part(text: str) -> float:
     value = float(text)
     if not 0 < value < 1:
         msg = f"must lie between 0 and 1: got {text}"
         raise argparse.ArgumentTypeError(msg)
     return value
+
+
+_part.__name__ = "number"
 
 
 def _optimizer(text: str) -> str:

@@ -94,9 +94,16 @@ def rehearse(path: str | PathLike[str], state: Any) -> None:
     part.unlink()
 
 
+def _named(path: Any) -> Path:
+    if not isinstance(path, str | PathLike):
+        msg = f"`path` must be the name of a file: got {path!r}"
+        raise TypeError(msg)
+    return Path(path)
+
+
 def _places(path: str | PathLike[str]) -> tuple[Path, Path]:
     """Where the file is, which is where a link points, and where its new content grows."""
-    path = Path(os.path.realpath(Path(path)))
+    path = Path(os.path.realpath(_named(path)))
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if path.exists() and not path.is_file():  # a device, which root may replace
@@ -138,7 +145,7 @@ def load(path: str | PathLike[str]) -> Any:
     OSError
         If there is no such file, or it cannot be read.
     """
-    path = Path(path)
+    path = _named(path)
     try:
         manifest, arrays = _read(io.BytesIO(path.read_bytes()))
         intact = manifest.pop("sha256") == _checksum(manifest, arrays)

@@ -77,7 +77,10 @@ def test_a_dtype_is_named_or_the_namespace_s_own(backend):
         gl.asarray([1], "floaty")
 
 
-@pytest.mark.parametrize("obj", ["abc", None, [None], [{}], object()])
+@pytest.mark.parametrize(
+    "obj",
+    ["abc", None, [None], [{}], object(), np.asarray(["a"]), np.asarray([1], object), np.str_("a")],
+)
 def test_what_holds_no_numbers_is_refused(obj):
     with pytest.raises(TypeError, match="`obj` must hold numbers"):
         gl.asarray(obj)

@@ -162,12 +162,18 @@ MISTAKES = {
     "no memory": (("train", "--hidden", "100000000000000"), {}, "error: out of memory: "),
     "no folder": (("train", "--checkpoint", "no/such/c"), {}, "in a folder that exists"),
     "optimizer": (("train", "--optimizer", "x"), {}, "invalid choice: 'x'"),
-    "swept value": (("sweep", "lr", "1", "x"), {}, "values of lr: could not convert"),
+    "swept value": (
+        ("sweep", "lr", "1", "2,3"),
+        {},
+        "values of lr must each be a number, between spaces: got '2,3'",
+    ),
     "swept optimizer": (("sweep", "optimizer", "x"), {}, "must be one of sgd, momentum"),
     "swept option": (("sweep", "rate", "1"), {}, "invalid choice: 'rate'"),
     "unknown backend": (("train",), {"GRADLAB_BACKEND": "cupi"}, "did you mean 'cupy'?"),
     "unknown dtype": (("train",), {"GRADLAB_DTYPE": "float16"}, "GRADLAB_DTYPE must be"),
     "missing data": (("train", "--data", "no/such/folder"), {}, "no/such/folder"),
+    "no rate": (("train", "--lr", "x"), {}, "--lr: invalid number value: 'x'"),
+    "no part": (("train", "--validation", "x"), {}, "--validation: invalid number value: 'x'"),
     "negative rate": (("train", "--lr", "-1"), {}, "must be positive and finite: got -1"),
     "half a unit": (("train", "--hidden", "1.5"), {}, "--hidden: invalid whole number"),
     "no epochs": (("train", "--epochs", "0"), {}, "must be 1 or more: got 0"),
@@ -189,6 +195,12 @@ def test_a_mistake_is_told_in_one_line_of_standard_error(what, capsys, monkeypat
     assert status == 2
     assert "epoch" not in out
     assert message in err
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--version"])
+    assert capsys.readouterr().out.split()[0] == "gradlab"
 
 
 def test_divergence_is_told_with_its_own_status(capsys):

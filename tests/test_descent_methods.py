@@ -496,8 +496,14 @@ ARGUMENTS = {
     "first rate": ({"line_search": "armijo", "lr": 0.0}, ValueError, "`lr` must be a positive"),
     "optimizer": ({"optimizer": 0.1}, TypeError, r"such as SGD\(0.1\): got 0.1"),
     "optimizer's class": ({"optimizer": Adam}, TypeError, "`optimizer` must be an update rule"),
+    "gradient": ({"gradient": [1]}, ValueError, "`gradient` must be 'numerical', 'autodiff' or"),
     "callback": ({"callback": 3}, TypeError, "`callback` must be a function"),
 }
+
+
+def test_what_is_no_function_is_refused(way):
+    with pytest.raises(TypeError, match="`f` must be a function of `x`: got 3"):
+        way(3, np.asarray(START))
 
 
 @pytest.mark.parametrize("what", ARGUMENTS)

@@ -8,7 +8,7 @@ import pytest
 
 import gradlab as gl
 from gradlab import nn
-from gradlab.nn.checks import positive_int, samples, targets
+from gradlab.nn.checks import positive_int, real_targets, samples, targets
 
 BATCH = (4, 3)
 
@@ -113,6 +113,17 @@ def test_scores_must_be_a_batch_or_a_sample_and_not_empty(like, shape):
 def test_targets_of_another_library_are_named():
     with pytest.raises(TypeError, match="`logits` is of numpy, `t` is of array_api_strict"):
         targets(array_api_strict.asarray([0]), (1, 2), np.ones(1))
+
+
+@pytest.mark.parametrize("t", [["b", "a"], [b"b", b"a"], np.asarray(["b", "a"], object)])
+def test_names_of_classes_are_to_be_numbered(t):
+    t = np.asarray(t)
+    with pytest.raises(ValueError, match=r"numpy.unique\(t, return_inverse=True\)"):
+        targets(t, (2, 2), np.ones(1))
+    with pytest.raises(ValueError, match=f"hold real numbers: got shape .* of {t.dtype}"):
+        real_targets(t, (2,), np.ones(1))
+    with pytest.raises(TypeError, match=f"`x` must hold real numbers: got {t.dtype}"):
+        samples(t, 2, np.ones(1))
 
 
 def test_samples_take_the_dtype_of_the_parameters(xp, like, assert_close):

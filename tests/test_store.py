@@ -298,3 +298,10 @@ def test_an_interrupt_while_a_member_is_open_passes_as_one(path, monkeypatch):
             with pytest.raises(KeyboardInterrupt):
                 store.save(path, "new")
         assert store.load(path) == "old"
+
+
+@pytest.mark.parametrize("place", [None, 3])
+def test_what_is_no_name_of_a_file_is_refused(place):
+    for call in (store.load, lambda place: store.save(place, 1)):
+        with pytest.raises(TypeError, match=f"`path` must be the name of a file: got {place}"):
+            call(place)

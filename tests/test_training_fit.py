@@ -442,6 +442,8 @@ MISTAKES = {
         ValueError,
         "must be one of 'autodiff', 'numerical': got 'x'",
     ),
+    "gradients": ({"steps": 1, "gradient": ["x"]}, ValueError, "must be one of 'autodiff'"),
+    "checkpoint": ({"steps": 1, "checkpoint": 3}, TypeError, "`checkpoint` must be the name of"),
     "seed": ({"steps": 1, "seed": -1}, ValueError, "`seed` must be"),
     "patience": ({"steps": 1, "patience": 0}, ValueError, "`patience` must be a positive integer"),
     "no validation": ({"steps": 1, "patience": 1}, ValueError, "`patience` needs `validation`"),

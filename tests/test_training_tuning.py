@@ -93,6 +93,7 @@ def test_mistakes_are_told():
         ({"batch_size": 0}, "`batch_size` must be a positive integer"),
         ({"lrs": [-1.0]}, "`lr` must be a positive finite number"),
         ({"gradient": "x"}, "`gradient` must be one of"),
+        ({"gradient": ["x"]}, "`gradient` must be one of"),
     ):
         with pytest.raises(ValueError, match=message):
             lr_find(make(), X, LABELS, **options)
@@ -100,9 +101,28 @@ def test_mistakes_are_told():
         (make(), {"optimizer": SGD(0.1)}, r"`optimizer` must map a rate to .*: got SGD\(lr=0.1"),
         (make(), {"optimizer": lambda lr: None}, "`optimizer` must be an update rule.*: got None"),
         (None, {}, "`network` must be a network"),
+        *((make(), {"lrs": lrs}, "`lrs` must be a seq.* got ") for lrs in (0.1, "12", ["a"], None)),
     ):
         with pytest.raises(TypeError, match=message):
             lr_find(network, X, LABELS, **options)
+
+
+def test_a_loss_that_is_not_finite_to_begin_with_is_told():
+    network = make()
+    with pytest.raises(ValueError, match=r"the loss is nan before any step: .* in `x`$"):
+        lr_find(network, X * math.nan, LABELS)
+    network.params["b1"] = network.params["b1"] * math.nan
+    with pytest.raises(ValueError, match=r"in `network\.params`$"):
+        lr_find(network, X, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("run", "values", "message"),
+    [(None, [1], "`run` must be a function"), (abs, 1, "`values` must be a sequence: got 1")],
+)
+def test_a_sweep_of_something_else_is_refused(run, values, message):
+    with pytest.raises(TypeError, match=message):
+        sweep(run, values)
 
 
 def test_data_are_refused_as_for_a_training():

@@ -154,6 +154,9 @@ def asarray(obj: Any, dtype: Any = None) -> Array:
     >>> gl.asarray([1, 2.5])
     array([1. , 2.5])
     """
+    if hasattr(obj, "dtype") and kind_of(obj.dtype) == "other":
+        msg = f"`obj` must hold numbers: got {type(obj).__name__} of {obj.dtype}"
+        raise TypeError(msg)
     backend = get_backend()
     library = load(backend.name)
     xp = library.namespace()

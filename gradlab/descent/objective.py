@@ -37,7 +37,10 @@ class Objective:
     """A scalar function of a tree, seen as one of the leaves."""
 
     def __init__(self, f: Callable[[Any], Any], init_x: tree.Tree, gradient: Gradient) -> None:
-        if not (callable(gradient) or gradient in _KNOWN):
+        if not callable(f):
+            msg = f"`f` must be a function of `x`: got {f!r}"
+            raise TypeError(msg)
+        if not (callable(gradient) or gradient in tuple(_KNOWN)):
             msg = f"`gradient` must be 'numerical', 'autodiff' or a function: got {gradient!r}"
             raise ValueError(msg)
         self.f = f

@@ -24,6 +24,7 @@ from gradlab.backend import (
 
 __all__ = ["positive_int", "real_targets", "require_samples", "samples", "targets"]
 
+_REAL = ("bool", "integral", "real floating")
 _SUM_TOLERANCE = 1e-3  # a float16 row of a thousand classes sums to 1 within it
 
 
@@ -61,7 +62,7 @@ def samples(x: Any, features: int, like: Array) -> Array:
     ValueError
         If the shape is another one.
     TypeError
-        If `x` is complex, or of another library than `like`.
+        If `x` holds no real numbers, or is of another library than `like`.
     """
     x = ensure_array(x, "x")
     xp = namespace(x, like, names=("x", "network.params"))
@@ -73,7 +74,7 @@ def samples(x: Any, features: int, like: Array) -> Array:
         if x.ndim > 2 and math.prod(x.shape[1:]) == features:  # noqa: PLR2004  (images)
             msg += f"; flatten the samples: xp.reshape(x, (-1, {features}))"
         raise ValueError(msg)
-    if kind_of(x.dtype) == "complex floating":
+    if kind_of(x.dtype) not in _REAL:
         msg = f"`x` must hold real numbers: got {x.dtype}"
         raise TypeError(msg)
     return xp.astype(x, like.dtype, copy=False)
@@ -126,7 +127,7 @@ def targets(t: Any, shape: tuple[int, ...], like: Array, called: str = "logits")
     is_integer = kind_of(t.dtype) == "integral"
     if is_integer and (t.shape == tuple(batch) or (not batch and t.shape == (1,))):
         return _one_hot(xp, xp.reshape(t, tuple(batch)), classes, like)
-    if t.shape == shape and kind_of(t.dtype) != "complex floating":
+    if t.shape == shape and kind_of(t.dtype) in _REAL:
         return _probabilities(xp, xp.astype(t, like.dtype, copy=False))
     raise ValueError(_neither(t, shape, called))
 
@@ -139,7 +140,7 @@ def real_targets(t: Any, shape: tuple[int, ...], like: Array, called: str = "x")
     """
     t = _as_array(t, like)
     xp = namespace(like, t, names=(called, "t"))
-    if tuple(t.shape) == tuple(shape) and kind_of(t.dtype) != "complex floating":
+    if tuple(t.shape) == tuple(shape) and kind_of(t.dtype) in _REAL:
         return xp.astype(t, like.dtype, copy=False)
     if kind_of(t.dtype) == "integral" and shape[-1] > 1:
         return targets(t, shape, like, called)
@@ -191,7 +192,9 @@ def _probabilities(xp: Namespace, rows: Array) -> Array:
 def _neither(t: Array, shape: tuple[int, ...], called: str) -> str:
     *batch, classes = shape
     labels = f"one integer label for each sample, shape {tuple(batch)}" if batch else "an integer"
-    if t.shape == tuple(batch):
+    if kind_of(t.dtype) == "other":  # names of classes, or objects
+        cure = "number the classes: names, t = numpy.unique(t, return_inverse=True)"
+    elif t.shape == tuple(batch):
         cure = "cast labels to integers: xp.astype(t, xp.int64)"
     elif t.ndim == 1 and batch:
         cure = f"`{called}` has {batch[0]} samples and `t` has {t.shape[0]}"

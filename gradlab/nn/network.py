@@ -117,7 +117,7 @@ class Network:
         dtype: str | None = None,
     ) -> None:
         self.layers: tuple[Any, ...] = _checked_layers(layers)
-        if loss not in LOSSES:
+        if loss not in tuple(LOSSES):
             msg = f"`loss` must be one of {', '.join(map(repr, LOSSES))}: got {loss!r}"
             raise ValueError(msg)
         self.loss_name, self.loss_function = loss, LOSSES[loss]

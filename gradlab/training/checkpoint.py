@@ -56,6 +56,9 @@ class Checkpoint:
     def __init__(self, path: str | PathLike[str], settings: dict[str, Any]) -> None:
         from pathlib import Path  # noqa: PLC0415  (not at `import gradlab`)
 
+        if not isinstance(path, str | PathLike):
+            msg = f"`checkpoint` must be the name of a file: got {path!r}"
+            raise TypeError(msg)
         self.path = Path(path)
         if not self.path.parent.is_dir():
             msg = f"`checkpoint` must be in a folder that exists: got {str(path)!r}"

@@ -269,7 +269,7 @@ def check_arguments(network: Any, optimizer: Any, gradient: Any, reduce: Any = N
         msg = f"`network` must be a network, such as a TwoLayerNetwork: got {network!r}"
         raise TypeError(msg)
     as_optimizer(optimizer)
-    if gradient not in GRADIENTS:
+    if gradient not in tuple(GRADIENTS):
         msg = f"`gradient` must be one of {', '.join(map(repr, GRADIENTS))}: got {gradient!r}"
         raise ValueError(msg)
     if not (reduce is None or callable(reduce)):

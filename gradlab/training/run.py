@@ -21,7 +21,7 @@ from gradlab.training.checkpoint import Best, Checkpoint, Mark
 from gradlab.training.divergence import find_divergence, limit_of
 from gradlab.training.history import PER_EPOCH, History
 
-__all__ = ["Batches", "Run", "Samples", "Trainable", "loss_at"]
+__all__ = ["Batches", "Run", "Samples", "Trainable", "loss_at", "not_finite"]
 
 _OWN = ("loss_and_gradient_at", "numerical_gradient_at", "scores_at", "loss_of", "loss_at")
 _JUDGED = 100  # samples at least: the loss of fewer is noise
@@ -78,7 +78,7 @@ class Samples(NamedTuple):
     rows: Array
 
 
-def _not_finite(samples: Samples) -> str:
+def not_finite(samples: Samples) -> str:
     """Which of samples and targets hold NaN or infinity, as messages call them."""
     pairs = zip(("`x`", "`t`"), samples, strict=True)
     return " and ".join(
@@ -197,12 +197,12 @@ class Run:
             history, end, limit, good=self.good, is_over=is_over, optimizer=self.optimizer
         ):
             if not math.isfinite(error.loss):
-                error.not_finite = _not_finite(self.train)
+                error.not_finite = not_finite(self.train)
             self.network.params.update(self.good.params)
             history.stop_reason = "diverged"
             raise error
         is_judged = all(map(math.isfinite, history.val_loss[-1:]))
-        if self.validation and not is_judged and (names := _not_finite(self.validation)):
+        if self.validation and not is_judged and (names := not_finite(self.validation)):
             msg = f"{names} of `validation` must be finite: got NaN or infinity"
             raise ValueError(msg)
         self._keep_best()

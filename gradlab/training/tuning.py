@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any, Literal
 
 from gradlab.backend import Array, Namespace, namespace, nonfinite_expected, to_numpy
@@ -15,7 +17,7 @@ from gradlab.optimizers.rule import step_of
 from gradlab.training.divergence import DivergenceError
 from gradlab.training.history import History
 from gradlab.training.loop import GRADIENTS, check_arguments, checked_samples
-from gradlab.training.run import Batches, Trainable, loss_at
+from gradlab.training.run import Batches, Samples, Trainable, loss_at, not_finite
 
 _NOISE = 1.001  # a loss that is higher by more than this rises: rounding and tiny rates do not
 
@@ -96,7 +98,7 @@ def lr_find(
     Raises
     ------
     ValueError, TypeError
-        As `fit`; if `lrs` is empty.
+        As `fit`; if `lrs` is empty, or the loss is not finite to begin with.
 
     Examples
     --------
@@ -111,10 +113,7 @@ def lr_find(
     1    0.654   best
     10   2.23
     """
-    rates = sorted(float(lr) for lr in lrs)
-    if not rates:
-        msg = "`lrs` must have at least one learning rate: got none"
-        raise ValueError(msg)
+    rates = _rates(lrs)
     if not callable(optimizer):
         msg = f"`optimizer` must map a rate to an update rule, as SGD does: got {optimizer!r}"
         raise TypeError(msg)
@@ -148,6 +147,12 @@ def lr_find(
     params = network.params
     scalars = [loss_at(network, params, *parts(batch)) for batch in drawn[:steps]]
     *untrained, start = _fetched(xp, [*scalars, loss_at(network, params, x, rows)])
+    if not math.isfinite(start):
+        names = not_finite(Samples(x, rows)) or "`network.params`"
+        msg = (
+            f"the loss is {start:g} before any step: look for NaN, infinity and the like in {names}"
+        )
+        raise ValueError(msg)
     found: tuple[float, float | None] = (start, None)
     tried: list[float] = []
     losses: list[float] = []
@@ -161,6 +166,19 @@ def lr_find(
                 break
             found = min(found, (loss, lr), key=lambda pair: pair[0])
     return LearningRates(found[1], tried, losses, start, rng.seed)
+
+
+def _rates(lrs: Any) -> list[float]:
+    found: list[Any] = (
+        list(lrs) if isinstance(lrs, Iterable) and not isinstance(lrs, str) else [None]
+    )
+    if not all(isinstance(lr, Real) or getattr(lr, "shape", None) == () for lr in found):
+        msg = f"`lrs` must be a sequence of learning rates: got {lrs!r}"
+        raise TypeError(msg)
+    if not found:
+        msg = "`lrs` must have at least one learning rate: got none"
+        raise ValueError(msg)
+    return sorted(float(lr) for lr in found)
 
 
 def _fetched(xp: Namespace, scalars: list[Array]) -> list[float]:
@@ -225,6 +243,12 @@ def sweep(run: Callable[[Any], Any], values: Iterable[Any]) -> Sweep:
     0.1    4.15e-20  100  converged
     1      1         100  oscillating
     """
+    if not callable(run):
+        msg = f"`run` must be a function of a value: got {run!r}"
+        raise TypeError(msg)
+    if not isinstance(values, Iterable):
+        msg = f"`values` must be a sequence: got {values!r}"
+        raise TypeError(msg)
     found = Sweep([], [])
     for value in list(values):
         try:
