@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import array_api_strict
 import numpy as np
 import pytest
 from derivative_cases import CASES
+from numpy.polynomial import chebyshev
 
 import gradlab as gl
-from gradlab.numerical import DerivativeResult, Status, derivative_and_error, gradient_and_error
+from gradlab.numerical import (
+    DerivativeResult,
+    Status,
+    derivative_and_error,
+    extrapolation,
+    gradient_and_error,
+)
 
 POINTS = [(name, x, slope) for name, _, points in CASES for x, slope in points]
 
@@ -465,3 +473,31 @@ def test_a_plateau_of_its_own_is_flat(what):
 def test_a_power_that_underflows_beside_0_is_smooth(power, dtype):
     result = derivative_and_error(lambda x: x**power, np.zeros(1, dtype))
     assert (float(result.value[0]), int(result.status[0])) == (0.0, Status.OK)
+
+
+@pytest.mark.parametrize("kind", extrapolation.KINDS)
+def test_every_stencil_gives_the_limit_of_polynomials_of_its_order(kind):
+    power = 2 if kind == "central" else 1
+    rungs = [Fraction(h) for h in extrapolation._factors()]
+    for octave in extrapolation._stencils(kind):
+        for m, difference, fit, _ in octave.orders:
+            for row in {difference, fit}:
+                weights = [Fraction(w) for w in octave.rows[row]]
+                for k in range(m):
+                    terms = [w * h ** (power * k) for w, h in zip(weights, rungs, strict=True)]
+                    rounding = sum(map(abs, terms)) / 2**50
+                    assert abs(sum(terms) - (k == 0)) <= rounding
+
+
+def test_a_fit_has_the_least_noise_of_all_slopes_of_its_order():
+    rungs = np.asarray(extrapolation._factors())
+    for octave in extrapolation._stencils("central"):
+        for m, difference, fit, norm in octave.orders:
+            row = np.asarray(octave.rows[fit])
+            h = rungs[row != 0]
+            terms = chebyshev.chebvander(2 * (h / h[-1]) ** 2 - 1, m - 1)
+            at_0 = chebyshev.chebvander(-1.0, m - 1)[0, :]
+            least = at_0 @ np.linalg.pinv(terms * h[:, None])  # by singular values
+            assert norm == pytest.approx(np.linalg.norm(least), rel=1e-9)
+            np.testing.assert_allclose(row[row != 0] / h, least, atol=1e-9 * norm)
+            assert norm <= np.linalg.norm(np.asarray(octave.rows[difference]) / rungs) * (1 + 1e-9)

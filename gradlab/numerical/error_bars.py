@@ -125,7 +125,7 @@ def derivative_and_error(f: Callable[[Array], Array], x: Array, /) -> Derivative
     Notes
     -----
     For a smooth f the error is a few times eps, in units of the derivative or of \|f / x\|, and
-    the bar some 40 times that; memory for about 760 arrays like `x` is used. The bar is an
+    the bar some 70 times that; memory for about 950 arrays like `x` is used. The bar is an
     estimate: no finite number of samples can bound a derivative. An f that is computed in single
     precision on the way has the slope that larger steps show, and is `AMBIGUOUS`; where only a
     term of it is, the slope of that term may be missing, which is `AMBIGUOUS`, too, nearly always.
@@ -136,7 +136,8 @@ def derivative_and_error(f: Callable[[Array], Array], x: Array, /) -> Derivative
     References
     ----------
     Ridders, Adv. Eng. Software 4 (1982), 75-76, for the choice within a tableau; Moré and Wild,
-    ACM Trans. Math. Software 38 (2012), 19, for noise read off differences.
+    ACM Trans. Math. Software 38 (2012), 19, for noise read off differences; Forsythe, J. SIAM 5
+    (1957), 74-88, for fits by least squares.
 
     Examples
     --------
