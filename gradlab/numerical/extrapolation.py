@@ -232,10 +232,10 @@ def _factors() -> tuple[float, ...]:
 
 
 class _Order(NamedTuple):
-    """Two slopes of 2 m - 1 powers without error: rows of weights, and the norm of the fit's in f.
+    """Rows that give the slopes of polynomials of m terms: by a difference, and by a fit.
 
-    The difference is of as few samples as there are powers, and the more is left in it of what is
-    not smooth; the fit is of all within its reach, and has half the noise, or less. Beyond
+    The difference is of m steps alone, and shows what is not smooth; the fit is of all steps
+    within its reach, and has half the noise or less: `norm` is that of its weights of f. Beyond
     the multiples there are fits alone.
     """
 
@@ -303,9 +303,9 @@ def _weight(kind: Kind, m: int, i: int) -> float:
 
 
 def _fits(depth: int) -> list[dict[float, float]]:
-    """Weights of slopes in fits of even polynomials of m terms, whose limit is the slope.
+    """Weights of slopes in fits of even polynomials of 1, 2 ... terms, whose limit is the slope.
 
-    They are of slopes over up to m steps, of all beyond the multiples, and of their halves,
+    The fit of m terms is to slopes over m steps and less, 8 at the most: over whole steps, halves,
     quarters ... `depth` times.
     """
     found = []
