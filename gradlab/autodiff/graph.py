@@ -32,12 +32,10 @@ __all__ = ["pull", "push"]
 def pull(start: Node, g: Any, targets: Sequence[Node], *, nan_safe: bool = False) -> list[Any]:
     """Carry the cotangent of a result back to the targets; None where one has no part in it."""
     pending: dict[int, Any] = {start[SERIAL]: g}
-    waiting = [(-start[SERIAL], start)]
+    waiting = [] if start[RULE] is None else [(-start[SERIAL], start)]
     while waiting:  # the one made last comes first; what is done with is let go of
         place, node = heappop(waiting)
         _, _, rule, argnums, parents, saved, options, shape, _, xp = node
-        if rule is None:
-            continue
         g = pending.pop(-place)
         if g.shape != shape and not _takes_narrow(node):
             g = _widened(g, node)
@@ -56,8 +54,9 @@ def pull(start: Node, g: Any, targets: Sequence[Node], *, nan_safe: bool = False
             serial = parent[SERIAL]
             if serial in pending:
                 pending[serial] = pending[serial] + c
-            else:
-                pending[serial] = c
+                continue
+            pending[serial] = c
+            if parent[RULE] is not None:
                 heappush(waiting, (-serial, parent))
     left = [pending.get(node[SERIAL]) for node in targets]  # only leaves are
     return [

@@ -168,8 +168,9 @@ def _recording_one(rule: Rule, inner: Any) -> Callable[..., Any]:
                 if may_round and not is_inexact_dtype(y.dtype):
                     return constant(y)
                 saved = (a if keep_a else None, y if keep_y else None)
-                options = {**defaults, **given} if defaults else given
-                return record(y, rule, (x._node,), (0,), saved, options, inner)
+                if defaults:
+                    given = {**defaults, **given}
+                return record(y, rule, (x._node,), (0,), saved, given, inner)
         return apply(rule, (x,), given)
 
     return _named(function, rule.name, partial(rule.forward, inner))

@@ -27,6 +27,8 @@ def axis_of(axis: int, ndim: int) -> int:
 
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
     """Reduced axes as non-negative integers, in order; NumPy takes 0 and -1 where there is none."""
+    if type(axis) is int and 0 <= axis < ndim:  # nearly always
+        return (axis,)
     if axis is None or ndim == 0:
         return tuple(range(ndim))
     axes = axis if isinstance(axis, tuple) else (axis,)

@@ -11,7 +11,7 @@ from gradlab.autodiff.array import Array, constant, frozen, lift, plain
 from gradlab.autodiff.elementwise import is_complex_dtype, is_inexact_dtype
 from gradlab.autodiff.graph import pull, push
 from gradlab.autodiff.node import LEVEL, Node, next_serial
-from gradlab.backend import ensure_array, fresh, is_array, namespace
+from gradlab.backend import ensure_array, fresh, is_array, namespace, one_like
 
 __all__ = ["Trace", "constants", "ones_like", "own", "shaped_like", "unwrapped"]
 
@@ -113,14 +113,12 @@ def _not_floating(name: str, x: Any) -> str:
     )
 
 
-def constants(x: Any) -> Any:
-    """Arrays of a tree as constants of their namespace; everything else as it is."""
-    if type(x) is Array:
-        return frozen(x)
-    if is_array(x):
-        namespace(x)  # raises where it is no plain array
-        return constant(x)
-    return tree.map(constants, x) if tree.is_tree(x) else x
+def constants(x: Any, found: list[Any]) -> Any:
+    """Arrays of a tree, which are added to those `found`, as constants; all else as it is."""
+    if type(x) is Array or is_array(x):
+        found.append(x)
+        return frozen(x) if type(x) is Array else constant(x)
+    return tree.map(lambda leaf: constants(leaf, found), x) if tree.is_tree(x) else x
 
 
 def unwrapped(x: Any, level: int) -> Any:
@@ -154,7 +152,7 @@ def own(found: Sequence[Any], likes: Sequence[Any], given: Sequence[Any]) -> lis
 def ones_like(value: Any) -> Any:
     """Cotangent of a scalar output: 1, in its dtype and on its device."""
     values = plain(value)
-    one = namespace(values).ones((), dtype=values.dtype, device=values.device)
+    one = one_like(values)
     return constant(one) if type(value) is Array else one
 
 

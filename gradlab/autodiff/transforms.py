@@ -77,8 +77,8 @@ def value_and_grad(
     (12.0, 4.0, 12.0)
     """
     is_one = not isinstance(argnums, Iterable)
-    given: Any = (argnums,) if is_one else argnums
-    numbers = tuple(index(k) for k in given)  # of NumPy, too
+    wanted: Any = (argnums,) if is_one else argnums
+    numbers = tuple(index(k) for k in wanted)  # of NumPy, too
 
     @wraps(f)
     def call(*args: Any, **options: Any) -> Any:
@@ -90,13 +90,12 @@ def value_and_grad(
         else:
             trace = Trace({k: args[k] for k in places}, "arguments")
             lifted = trace.argument
-        if options or len(lifted) < len(args):
-            others = [(k, x) for k, x in enumerate(args) if k not in lifted]
-            _check_library(trace.inner[0], places[0], others, options)
-        arguments = [lifted[k] if k in lifted else constants(x) for k, x in enumerate(args)]
-        if options:
-            options = {name: constants(x) for name, x in options.items()}
-        result = f(*arguments, **options)
+        found = [trace.inner[0]]
+        arguments = [lifted[k] if k in lifted else constants(x, found) for k, x in enumerate(args)]
+        given = {name: constants(x, found) for name, x in options.items()} if options else options
+        if len(found) > 1:
+            _check_library(found, places, args, options)
+        result = f(*arguments, **given)
         if has_aux:
             if not isinstance(result, tuple | list) or len(result) != 2:  # noqa: PLR2004
                 msg = f"`f` must return (value, aux) with has_aux: got {type(result).__name__}"
@@ -127,18 +126,16 @@ def _places(argnums: int | Sequence[int], numbers: tuple[int, ...], count: int) 
 
 
 def _check_library(
-    leaf: Any, place: int, others: list[tuple[int, Any]], options: dict[str, Any]
+    found: list[Any], places: tuple[int, ...], args: tuple[Any, ...], options: dict[str, Any]
 ) -> None:
-    """Raise where other arguments are of another library than `leaf`, of that at `place`."""
-    found = [leaf]
-    for _, x in (*others, *options.items()):
-        found += (x,) if is_array(x) else filter(is_array, tree.leaves(x))
+    """Raise where arrays are of two libraries: the first differentiated in, and the constants."""
     try:
         namespace(*found)
     except TypeError:  # once more, with their names
-        arrays = {f"argument {place}": leaf}
-        for called, other in [*((f"argument {k}", x) for k, x in others), *options.items()]:
-            arrays |= {name: x for name, x in tree.items(other, called) if is_array(x)}
+        arrays = {f"argument {places[0]}": found[0]}
+        others = {f"argument {k}": x for k, x in enumerate(args) if k not in places}
+        for called, x in (others | options).items():
+            arrays |= {name: leaf for name, leaf in tree.items(x, called) if is_array(leaf)}
         namespace(*arrays.values(), names=tuple(arrays))
         raise
 

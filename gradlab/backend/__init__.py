@@ -40,6 +40,7 @@ from gradlab.backend.memory import (
 from gradlab.backend.reductions import (
     extreme,
     mean,
+    one_like,
     reshape,
     row_maxima,
     sum_over,
@@ -75,6 +76,7 @@ __all__ = [
     "mean",
     "namespace",
     "nonfinite_expected",
+    "one_like",
     "overflow_expected",
     "owned",
     "random",

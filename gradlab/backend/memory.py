@@ -59,9 +59,9 @@ def snapshot(x: Array) -> Array:
 
 def fresh(x: Array) -> Array:
     """Return `x` if its memory is its own and can be written to, else a copy; a scalar as 0-d."""
-    flags = getattr(x, "flags", None)
     if isinstance(x, np.generic):
         return np.asarray(x)
+    flags = getattr(x, "flags", None)
     if flags is not None and flags.owndata and getattr(flags, "writeable", True):
         return x
     return namespace(x).asarray(x, copy=True)

@@ -10,7 +10,16 @@ import numpy as np
 from gradlab.backend.arrays import namespace
 from gradlab.backend.library import Array
 
-__all__ = ["extreme", "mean", "reshape", "row_maxima", "sum_over", "sum_over_axes", "total"]
+__all__ = [
+    "extreme",
+    "mean",
+    "one_like",
+    "reshape",
+    "row_maxima",
+    "sum_over",
+    "sum_over_axes",
+    "total",
+]
 
 _SHORT = 32  # elements of a row, up to which to transpose it pays
 _BLOCK = 128  # elements of a row, up to which NumPy adds them in turn, too; longer ones in a tree
@@ -56,6 +65,13 @@ def mean(x: Array, axis: Any = None, *, keepdims: bool = False) -> Array:
         found = _summed(x, axis=axis, keepdims=keepdims)
         return found / (x.size // found.size)
     return namespace(x).mean(x, axis=axis, keepdims=keepdims)
+
+
+def one_like(x: Array) -> Array:
+    """Return 1, shape (), in the dtype and on the device of an array or a scalar of NumPy's."""
+    if isinstance(x, np.ndarray | np.generic):
+        return np.ones((), dtype=x.dtype)
+    return namespace(x).ones((), dtype=x.dtype, device=x.device)
 
 
 def sum_over(x: Array, axis: int) -> Array:
