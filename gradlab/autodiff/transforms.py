@@ -79,16 +79,16 @@ def value_and_grad(
     is_one = not isinstance(argnums, Iterable)
     wanted: Any = (argnums,) if is_one else argnums
     numbers = tuple(index(k) for k in wanted)  # of NumPy, too
+    called = f"argument {argnums}" if is_one else "arguments"
 
     @wraps(f)
     def call(*args: Any, **options: Any) -> Any:
         places = _places(argnums, numbers, len(args))
         if is_one:
-            k = places[0]
-            trace = Trace(args[k], f"argument {k}")
-            lifted = {k: trace.argument}
+            trace = Trace(args[places[0]], called)
+            lifted = {places[0]: trace.argument}
         else:
-            trace = Trace({k: args[k] for k in places}, "arguments")
+            trace = Trace({k: args[k] for k in places}, called)
             lifted = trace.argument
         found = [trace.inner[0]]
         arguments = [lifted[k] if k in lifted else constants(x, found) for k, x in enumerate(args)]
