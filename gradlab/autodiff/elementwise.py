@@ -67,7 +67,8 @@ def _promoted(xp: Any, g: Any, *operands: Any) -> list[Any]:
 
 
 def _divisor(g: Any, a: Any, b: Any) -> Any:
-    slope = -a / b / b if _is_number(a) else -(a / b / b)  # whole numbers without sign would wrap
+    slope = -a / b if _is_number(a) else -(a / b)  # whole numbers without sign would wrap
+    slope /= b  # in its memory
     return g * conj(slope)
 
 

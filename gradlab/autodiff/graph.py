@@ -40,13 +40,13 @@ def pull(start: Node, g: Any, targets: Sequence[Node], *, nan_safe: bool = False
         if g.shape != shape and not _takes_narrow(node):
             g = _widened(g, node)
         calls: Sequence[Call] = ()
-        found: Sequence[Any] = ()
+        given: Sequence[Any] = ()
         if type(g) is Array or nan_safe or type(rule) is not Rule or is_traced(xp):
-            found = _cotangents(node, g, nan_safe=nan_safe)
+            given = _cotangents(node, g, nan_safe=nan_safe)
         else:  # nearly always: `_cotangents` without its questions
             calls = rule.calls(argnums)
         for k, parent in enumerate(parents):
-            c = calls[k](xp, g, saved, options, parent, argnums[k]) if calls else found[k]
+            c = calls[k](xp, g, saved, options, parent, argnums[k]) if calls else given[k]
             if c.shape != parent[SHAPE]:
                 c = _summed(c, parent[SHAPE])
             if c.dtype != parent[DTYPE]:
@@ -58,11 +58,11 @@ def pull(start: Node, g: Any, targets: Sequence[Node], *, nan_safe: bool = False
             pending[serial] = c
             if parent[RULE] is not None:
                 heappush(waiting, (-serial, parent))
-    left = [pending.get(node[SERIAL]) for node in targets]  # only leaves are
-    return [
-        g if g is None or g.shape == node[SHAPE] else _widened(g, node)
-        for g, node in zip(left, targets, strict=True)
-    ]
+    found = []  # only leaves are left
+    for node in targets:
+        g = pending.get(node[SERIAL])
+        found.append(g if g is None or g.shape == node[SHAPE] else _widened(g, node))
+    return found
 
 
 def push(tangents: Iterable[tuple[Node, Any]], results: Sequence[Node]) -> list[Any]:

@@ -26,6 +26,7 @@ _BLOCK = 128  # elements of a row, up to which NumPy adds them in turn, too; lon
 _MANY = 2**16  # ones that are kept
 _EXTREMES = {"max": np.maximum.reduce, "min": np.minimum.reduce}
 _summed: Any = np.add.reduce  # what np.sum calls
+_OF_NUMPY = (np.ndarray, np.generic)
 _FAST = ("f", "d")  # whose products are BLAS's
 
 
@@ -69,8 +70,8 @@ def mean(x: Array, axis: Any = None, *, keepdims: bool = False) -> Array:
 
 def one_like(x: Array) -> Array:
     """Return 1, shape (), in the dtype and on the device of an array or a scalar of NumPy's."""
-    if isinstance(x, np.ndarray | np.generic):
-        return np.ones((), dtype=x.dtype)
+    if isinstance(x, _OF_NUMPY):
+        return np.array(1, dtype=x.dtype)
     return namespace(x).ones((), dtype=x.dtype, device=x.device)
 
 
