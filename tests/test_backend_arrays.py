@@ -86,6 +86,16 @@ def test_what_holds_no_numbers_is_refused(obj):
         gl.asarray(obj)
 
 
+def test_a_column_with_dtypes_of_its_own_is_what_numpy_makes_of_it():
+    class Column:
+        dtype = "Float64"  # as data frames call it
+
+        def __array__(self, dtype=None, copy=None):
+            return np.asarray([1.0, 2.0], dtype=dtype)
+
+    np.testing.assert_array_equal(gl.to_numpy(gl.asarray(Column())), [1.0, 2.0])
+
+
 def test_rows_of_different_lengths_are_refused():
     with pytest.raises(ValueError, match="regular nested list"):
         gl.asarray([[1.0], [1.0, 2.0]])

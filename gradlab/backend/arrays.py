@@ -154,13 +154,14 @@ def asarray(obj: Any, dtype: Any = None) -> Array:
     >>> gl.asarray([1, 2.5])
     array([1. , 2.5])
     """
-    if hasattr(obj, "dtype") and kind_of(obj.dtype) == "other":
+    is_one = is_array(obj)
+    if (is_one or isinstance(obj, np.generic)) and kind_of(obj.dtype) == "other":
         msg = f"`obj` must hold numbers: got {type(obj).__name__} of {obj.dtype}"
         raise TypeError(msg)
     backend = get_backend()
     library = load(backend.name)
     xp = library.namespace()
-    kept = is_array(obj) and library_of(obj) == backend.name
+    kept = is_one and library_of(obj) == backend.name
     named = _dtype_by_name(xp, dtype) if isinstance(dtype, str) else None
     if kept and library.device_of(obj) == backend.device:
         x = obj
