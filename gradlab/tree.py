@@ -124,7 +124,14 @@ def _by_key(x: Tree) -> tuple[dict[Any, Any], Callable[[Sequence[Any]], Tree]]:
     if _is_flat_dict(x):
         keys = tuple(x)
         return x, lambda new: dict(zip(keys, new, strict=True))
+    if not is_tree(x):
+        return {"x": x}, _only  # as `items` calls it
     return dict(items(x)), lambda new: _build(x, iter(new))
+
+
+def _only(new: Sequence[Any]) -> Tree:
+    (leaf,) = new
+    return leaf
 
 
 def _is_flat_dict(x: Any) -> bool:

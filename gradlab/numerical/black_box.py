@@ -69,11 +69,13 @@ def run_batch(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Array
     """Values of the vectorized `f`, shape (k,), from one call."""
     result = f(build(points))
     k = points[0].shape[0]
-    if not is_array(result) or result.shape != (k,):
+    is_like = type(result) is type(points[0])
+    if not (is_like or is_array(result)) or result.shape != (k,):
         came = f"shape {result.shape}" if is_array(result) else type(result).__name__
         msg = f"`f` with vectorized=True must return shape (k,) for k = {k} points: got {came}"
         raise ValueError(msg)
-    namespace(points[0], result, names=("x", "the result of f"))
+    if not is_like:
+        namespace(points[0], result, names=("x", "the result of f"))
     return owned(result)
 
 
@@ -137,17 +139,16 @@ def real_result(xp: Namespace, result: Array, like: Array) -> Array:
 
 def real_leaves(x: tree.Tree, called: str = "x") -> list[Array]:
     """Leaves of `x` as real floating arrays of one library; `called` is its name in messages."""
-    names = tuple(name for name, _ in tree.items(x, called))
-    if not names:
+    named = {name: ensure_array(leaf, name) for name, leaf in tree.items(x, called)}
+    if not named:
         msg = f"`{called}` must hold at least one array: got {x!r}"
         raise ValueError(msg)
-    leaves = [ensure_array(leaf, name) for name, leaf in tree.items(x, called)]
-    xp = namespace(*leaves, names=names)
-    for i, (name, leaf) in enumerate(zip(names, leaves, strict=True)):
+    xp = namespace(*named.values(), names=tuple(named))
+    for name, leaf in named.items():
         kind = kind_of(leaf.dtype)
         if kind == "integral":
-            leaves[i] = xp.astype(leaf, getattr(xp, get_backend().dtype))
+            named[name] = xp.astype(leaf, getattr(xp, get_backend().dtype))
         elif kind != "real floating":
             msg = f"`{name}` must be real: got {leaf.dtype}; differentiate in real parameters"
             raise TypeError(msg)
-    return leaves
+    return list(named.values())

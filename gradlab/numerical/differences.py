@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from numbers import Integral
 from typing import Any
@@ -22,6 +22,7 @@ from gradlab.backend import (
     is_array,
     namespace,
     owned,
+    reshape,
     stack_scalars,
 )
 from gradlab.numerical.black_box import (
@@ -251,25 +252,27 @@ def _value_and_gradient(
     run = run_batch if vectorized else run_one_by_one
     xp = namespace(*leaves)
 
-    def evaluate(points: Iterable[Array]) -> Array:
-        return real_result(xp, run(f, build, list(points)), leaves[0])
+    def evaluate(points: list[Array]) -> Array:
+        return real_result(xp, run(f, build, points), leaves[0])
 
-    value = evaluate(repeat(xp, leaf, 1) for leaf in leaves)[0, ...]
+    value = evaluate([repeat(xp, leaf, 1) for leaf in leaves])[0, ...]
     slopes: list[Array] = []
     everything: list[Array] = []
     for i, (leaf, rule) in enumerate(zip(leaves, rules, strict=True)):
         stencil = rule.stencil(leaf, max(eps_of(xp, leaf.dtype), eps_of(xp, value.dtype)))
         values = [
             evaluate(
-                chunk if j == i else repeat(xp, other, chunk.shape[0])
-                for j, other in enumerate(leaves)
+                [
+                    chunk if j == i else repeat(xp, other, chunk.shape[0])
+                    for j, other in enumerate(leaves)
+                ]
             )
             for chunk in chunks(xp, leaf, stencil.points, rows)
         ]
-        column = xp.concat(values) if values else xp.reshape(leaf, (-1,))
+        column = xp.concat(values) if values else reshape(leaf, (-1,))
         n = math.prod(leaf.shape)
         columns = [
-            xp.reshape(column[k * n : (k + 1) * n], leaf.shape) for k in range(len(stencil.points))
+            reshape(column[k * n : (k + 1) * n], leaf.shape) for k in range(len(stencil.points))
         ]
         everything += columns
         slopes.append(xp.asarray(stencil.slope(tuple(columns), value), dtype=leaf.dtype))

@@ -150,6 +150,8 @@ def step_rules(
     if method not in get_args(Method):
         msg = f"`method` must be one of {', '.join(get_args(Method))}: got {method!r}"
         raise ValueError(msg)
+    if step is None and bounds is None:
+        return [StepRule(method, None, None, "x")] * len(leaves)
     names = [name for name, _ in tree.items(x)]
     steps = [None] * len(leaves) if step is None else _deal(step, "step", names, leaves)
     for h in steps:
