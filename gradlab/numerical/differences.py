@@ -287,10 +287,10 @@ def _value_and_gradient(
 
 def _all_zero(xp: Namespace, slopes: list[Array]) -> bool:
     """Whether no slope is anything but 0: a reason to look at the values themselves."""
-    some = [xp.any(slope != 0) for slope in slopes if math.prod(slope.shape)]
-    if not some:
+    some = [reshape(slope, (-1,)) for slope in slopes if math.prod(slope.shape)]
+    if not some or bool(some[0][0] != 0):  # as it nearly always is
         return False
-    return not bool(some[0] if len(some) == 1 else xp.any(xp.stack(some)))
+    return not bool(xp.any(xp.stack([xp.any(slope != 0) for slope in some])))
 
 
 def _all_equal(xp: Namespace, columns: list[Array], value: Array) -> bool:
