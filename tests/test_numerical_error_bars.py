@@ -16,8 +16,9 @@ from gradlab.numerical import (
     DerivativeResult,
     Status,
     derivative_and_error,
-    extrapolation,
     gradient_and_error,
+    ladders,
+    zoom,
 )
 
 POINTS = [(name, x, slope) for name, _, points in CASES for x, slope in points]
@@ -475,14 +476,15 @@ def test_a_power_that_underflows_beside_0_is_smooth(power, dtype):
     assert (float(result.value[0]), int(result.status[0])) == (0.0, Status.OK)
 
 
-@pytest.mark.parametrize("kind", extrapolation.KINDS)
+@pytest.mark.parametrize("kind", ladders.KINDS)
 def test_every_stencil_gives_the_limit_of_polynomials_of_its_order(kind):
     power = 2 if kind == "central" else 1
-    rungs = [Fraction(h) for h in extrapolation._factors()]
-    for octave in extrapolation._stencils(kind):
+    rungs = [Fraction(h) for h in zoom._factors()]
+    rows, octaves = zoom._stencils(kind)
+    for octave in octaves:
         for m, difference, fit, _ in octave.orders:
             for row in {difference, fit}:
-                weights = [Fraction(w) for w in octave.rows[row]]
+                weights = [Fraction(w) for w in rows[octave.rows][row]]
                 for k in range(m):
                     terms = [w * h ** (power * k) for w, h in zip(weights, rungs, strict=True)]
                     rounding = sum(map(abs, terms)) / 2**50
@@ -490,14 +492,17 @@ def test_every_stencil_gives_the_limit_of_polynomials_of_its_order(kind):
 
 
 def test_a_fit_has_the_least_noise_of_all_slopes_of_its_order():
-    rungs = np.asarray(extrapolation._factors())
-    for octave in extrapolation._stencils("central"):
+    rungs = np.asarray(zoom._factors())
+    rows, octaves = zoom._stencils("central")
+    for octave in octaves:
         for m, difference, fit, norm in octave.orders:
-            row = np.asarray(octave.rows[fit])
+            row = np.asarray(rows[octave.rows][fit])
             h = rungs[row != 0]
             terms = chebyshev.chebvander(2 * (h / h[-1]) ** 2 - 1, m - 1)
             at_0 = chebyshev.chebvander(-1.0, m - 1)[0, :]
             least = at_0 @ np.linalg.pinv(terms * h[:, None])  # by singular values
             assert norm == pytest.approx(np.linalg.norm(least), rel=1e-9)
             np.testing.assert_allclose(row[row != 0] / h, least, atol=1e-9 * norm)
-            assert norm <= np.linalg.norm(np.asarray(octave.rows[difference]) / rungs) * (1 + 1e-9)
+            assert norm <= np.linalg.norm(np.asarray(rows[octave.rows][difference]) / rungs) * (
+                1 + 1e-9
+            )

@@ -27,8 +27,9 @@ from gradlab.numerical.black_box import (
     run_one_by_one,
 )
 from gradlab.numerical.differences import chunk_rows, chunks, eps_of, repeat
-from gradlab.numerical.extrapolation import Survey, best_of_survey, best_of_zoom, zoom_steps
-from gradlab.numerical.ladders import Choice, Kind, Ladder, larger, sample, survey_steps
+from gradlab.numerical.ladders import Choice, Kind, Ladder, larger, sample
+from gradlab.numerical.survey import Survey, best_of_survey, survey_steps
+from gradlab.numerical.zoom import best_of_zoom, zoom_steps
 
 __all__ = ["DerivativeResult", "Status", "derivative_and_error", "gradient_and_error"]
 
@@ -125,7 +126,7 @@ def derivative_and_error(f: Callable[[Array], Array], x: Array, /) -> Derivative
     Notes
     -----
     For a smooth f the error is a few times eps, in units of the derivative or of \|f / x\|, and
-    the bar some 70 times that; memory for about 950 arrays like `x` is used. The bar is an
+    the bar some 70 times that; memory for about 1,000 arrays like `x` is used. The bar is an
     estimate: no finite number of samples can bound a derivative. An f that is computed in single
     precision on the way has the slope that larger steps show, and is `AMBIGUOUS`; where only a
     term of it is, the slope of that term may be missing, which is `AMBIGUOUS`, too, nearly always.

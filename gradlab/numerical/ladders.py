@@ -12,13 +12,20 @@ from typing import Literal
 
 from gradlab.backend import Array, Namespace, namespace
 
-__all__ = ["OWN_SCALE", "Choice", "Kind", "Ladder", "finite_or", "larger", "sample", "survey_steps"]
+__all__ = [
+    "KINDS",
+    "ONE_SIDED",
+    "Choice",
+    "Kind",
+    "Ladder",
+    "finite_or",
+    "larger",
+    "sample",
+]
 
 Kind = Literal["central", "forward", "backward"]
-
-_SURVEY = 24  # rungs
-_LARGEST = 3.0  # log2 of the first of them in units of max(|x|, 1)
-OWN_SCALE = -16.0  # log2(|x|) below which half of the rungs are of the scale 1, half of that of x
+KINDS: tuple[Kind, ...] = ("central", "forward", "backward")
+ONE_SIDED = 10.0  # times less the bar of differences to one side must be: they converge slowly
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,25 +101,6 @@ def sample(f: Callable[[Array], Array], x: Array, steps: Array, value: Array) ->
         above.append(xp.where(negative, nearer, farther))
         below.append(xp.where(negative, farther, nearer))
     return Ladder(xp.stack(taken), xp.stack(above), xp.stack(below), value)
-
-
-def survey_steps(x: Array) -> Array:
-    """Steps for a first look, from beyond the scale of x down to its last digits."""
-    xp = namespace(x)
-    digits = -math.log2(float(xp.finfo(x.dtype).eps)) - 4.0
-    is_zero = xp.abs(x) < float(xp.finfo(x.dtype).smallest_normal)
-    exponent = xp.where(is_zero, OWN_SCALE, xp.log2(xp.abs(xp.where(is_zero, 1.0, x))))
-    top = xp.where(exponent > 0, exponent, 0.0) + _LARGEST
-    bottom, near = exponent - digits, exponent + 2.0
-    gap = xp.where(near + 4.0 > -digits, near + 4.0, -digits)
-    half = _SURVEY // 2
-    rungs = []
-    for k in range(_SURVEY):
-        even = top + (bottom - top) * (k / (_SURVEY - 1))
-        of_one = top + (gap - top) * (k / (half - 1))
-        own = near + (bottom - near) * ((k - half) / (half - 1))
-        rungs.append(xp.where(exponent < OWN_SCALE, of_one if k < half else own, even))
-    return 2.0 ** xp.stack(rungs)
 
 
 def finite_or(xp: Namespace, x: Array, instead: float) -> Array:
