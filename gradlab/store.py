@@ -22,7 +22,7 @@ import numpy as np
 
 from gradlab.backend import is_array, to_numpy, version_of
 
-__all__ = ["StoreError", "load", "rehearse", "save"]
+__all__ = ["StoreError", "load", "named", "rehearse", "save"]
 
 FORMAT = 1  # one more at each change that an older gradlab would misread
 _MANIFEST = "manifest"
@@ -94,16 +94,17 @@ def rehearse(path: str | PathLike[str], state: Any) -> None:
     part.unlink()
 
 
-def _named(path: Any) -> Path:
+def named(path: Any, called: str = "path") -> Path:
+    """Return a path, or raise TypeError where `path`, which the caller calls so, is none."""
     if not isinstance(path, str | PathLike):
-        msg = f"`path` must be the name of a file: got {path!r}"
+        msg = f"`{called}` must be the name of a file: got {path!r}"
         raise TypeError(msg)
     return Path(path)
 
 
 def _places(path: str | PathLike[str]) -> tuple[Path, Path]:
     """Where the file is, which is where a link points, and where its new content grows."""
-    path = Path(os.path.realpath(_named(path)))
+    path = Path(os.path.realpath(named(path)))
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if path.exists() and not path.is_file():  # a device, which root may replace
@@ -145,7 +146,7 @@ def load(path: str | PathLike[str]) -> Any:
     OSError
         If there is no such file, or it cannot be read.
     """
-    path = _named(path)
+    path = named(path)
     try:
         manifest, arrays = _read(io.BytesIO(path.read_bytes()))
         intact = manifest.pop("sha256") == _checksum(manifest, arrays)

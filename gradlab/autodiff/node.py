@@ -27,7 +27,7 @@ __all__ = [
 Node = tuple[Any, ...]
 # serial number, level of the trace, rule, which arguments were traced, their nodes, what the
 # pulls need (arguments, then result), options of the call, shape and dtype of the result, and the
-# namespace that computed it
+# namespace that computed it, or None where no pull asks for it
 SERIAL, LEVEL, RULE, ARGNUMS, PARENTS, SAVED, OPTIONS, SHAPE, DTYPE, XP = range(10)
 
 next_serial = itertools.count(1).__next__  # of nodes and levels: later ones are larger

@@ -79,7 +79,7 @@ def value_and_grad(
     is_one = not isinstance(argnums, Iterable)
     wanted: Any = (argnums,) if is_one else argnums
     numbers = tuple(index(k) for k in wanted)  # of NumPy, too
-    called = f"argument {argnums}" if is_one else "arguments"
+    called = f"argument {numbers[0]}" if is_one else "arguments"
 
     @wraps(f)
     def call(*args: Any, **options: Any) -> Any:

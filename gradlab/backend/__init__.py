@@ -37,7 +37,8 @@ from gradlab.backend.memory import (
     scatter_add,
     snapshot,
 )
-from gradlab.backend.reductions import (
+from gradlab.backend.selection import Backend, get_backend, set_backend, use_backend
+from gradlab.backend.shortcuts import (
     extreme,
     mean,
     one_like,
@@ -47,7 +48,6 @@ from gradlab.backend.reductions import (
     sum_over_axes,
     total,
 )
-from gradlab.backend.selection import Backend, get_backend, set_backend, use_backend
 from gradlab.backend.special import special_function
 from gradlab.backend.timing import Timer
 

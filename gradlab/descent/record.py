@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import inf, isfinite, isnan
 from typing import Any, TypeAlias
 
-from gradlab.backend import Array, stack_arrays, stack_scalars, to_numpy
+from gradlab.backend import Array, owned, stack_arrays, stack_scalars, to_numpy
 from gradlab.descent.objective import Objective, Point
 from gradlab.descent.result import DescentResult, Status
 
@@ -174,7 +174,7 @@ class Record:
         build, xp = self.objective.build, self.objective.xp
 
         def handed_out(leaves: list[Array]) -> Any:  # which may be written to
-            return build([xp.asarray(leaf, copy=True) for leaf in leaves])
+            return build([owned(leaf) for leaf in leaves])
 
         at = self.good if status == "diverged" else self.last
         path = losses = grad_norms = lrs = None
@@ -188,7 +188,7 @@ class Record:
                 lrs = stack_scalars([*self.lrs[: self.nit], 0.0], at.loss)[:-1]  # there may be none
         return DescentResult(
             x=handed_out(at.x),
-            fun=xp.asarray(at.loss, copy=True),
+            fun=owned(at.loss),
             grad=handed_out(at.grad),
             nit=self.nit,
             nfev=self.objective.nfev,
@@ -197,7 +197,7 @@ class Record:
             success=status == "converged",
             message=f"{status} after {self.nit} steps{_with(self._lr_of_last_step())}: {why}",
             best_x=handed_out(self.best.x),
-            best_fun=xp.asarray(self.best.loss, copy=True),
+            best_fun=owned(self.best.loss),
             path=path,
             losses=losses,
             grad_norms=grad_norms,

@@ -69,13 +69,11 @@ def run_batch(f: Callable[[Any], Any], build: Any, points: list[Array]) -> Array
     """Values of the vectorized `f`, shape (k,), from one call."""
     result = f(build(points))
     k = points[0].shape[0]
-    is_like = type(result) is type(points[0])
-    if not (is_like or is_array(result)) or result.shape != (k,):
+    if not is_array(result) or result.shape != (k,):
         came = f"shape {result.shape}" if is_array(result) else type(result).__name__
         msg = f"`f` with vectorized=True must return shape (k,) for k = {k} points: got {came}"
         raise ValueError(msg)
-    if not is_like:
-        namespace(points[0], result, names=("x", "the result of f"))
+    namespace(points[0], result, names=("x", "the result of f"))
     return owned(result)
 
 

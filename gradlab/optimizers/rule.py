@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from gradlab import tree
-from gradlab.backend import Array, Namespace, kind_of, namespace
+from gradlab.backend import Array, Namespace, kind_of, namespace, owned
 from gradlab.optimizers.settings import finite
 
 __all__ = ["Optimizer", "Rate", "Rule", "advance_of", "as_optimizer", "lr_of", "step_of"]
@@ -58,7 +58,7 @@ def step_of(optimizer: Optimizer) -> Callable[..., tuple[tree.Tree, tree.Tree]]:
         return optimizer.step
 
     def step(params: tree.Tree, grads: tree.Tree, state: tree.Tree) -> tuple[tree.Tree, tree.Tree]:
-        result = optimizer.step(_copied(params), _copied(grads), state)
+        result = optimizer.step(tree.map(owned, params), tree.map(owned, grads), state)
         if not (isinstance(result, tuple | list) and len(result) == 2):  # noqa: PLR2004
             msg = (
                 "`optimizer.step` must return a pair, the new parameters and the new state: got "
@@ -71,10 +71,6 @@ def step_of(optimizer: Optimizer) -> Callable[..., tuple[tree.Tree, tree.Tree]]:
         return tree.flatten(params)[1](fitting), after
 
     return step
-
-
-def _copied(x: tree.Tree) -> tree.Tree:
-    return tree.map(lambda leaf: namespace(leaf).asarray(leaf, copy=True), x)
 
 
 def advance_of(optimizer: Optimizer) -> Callable[..., tuple[tree.Tree, tree.Tree]]:

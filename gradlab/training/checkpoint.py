@@ -54,12 +54,9 @@ class Checkpoint:
     """
 
     def __init__(self, path: str | PathLike[str], settings: dict[str, Any]) -> None:
-        from pathlib import Path  # noqa: PLC0415  (not at `import gradlab`)
+        from gradlab import store  # noqa: PLC0415  (what it imports: not at `import gradlab`)
 
-        if not isinstance(path, str | PathLike):
-            msg = f"`checkpoint` must be the name of a file: got {path!r}"
-            raise TypeError(msg)
-        self.path = Path(path)
+        self.path = store.named(path, "checkpoint")
         if not self.path.parent.is_dir():
             msg = f"`checkpoint` must be in a folder that exists: got {str(path)!r}"
             raise FileNotFoundError(msg)

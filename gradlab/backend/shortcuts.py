@@ -27,14 +27,12 @@ _MANY = 2**16  # ones that are kept
 _EXTREMES = {"max": np.maximum.reduce, "min": np.minimum.reduce}
 _summed: Any = np.add.reduce  # what np.sum calls
 _OF_NUMPY = (np.ndarray, np.generic)
-_FAST = ("f", "d")  # whose products are BLAS's
+_USUAL = ("f", "d")  # float32 and float64
 
 
 def row_maxima(x: Array) -> Array:
     """Return the largest element of each row, the last axis, which is kept with length 1."""
-    if type(x) is np.ndarray and x.ndim == 2 and x.shape[1] <= _SHORT:  # noqa: PLR2004
-        return np.maximum.reduce(x.T.copy(), axis=0)[:, None]
-    return namespace(x).max(x, axis=-1, keepdims=True)
+    return extreme("max", x, -1, keepdims=True)
 
 
 def extreme(name: str, x: Array, axis: Any = None, *, keepdims: bool = False) -> Array:
@@ -55,14 +53,14 @@ def reshape(x: Array, shape: tuple[int, ...]) -> Array:
 
 def total(x: Array, axis: Any = None, *, dtype: Any = None, keepdims: bool = False) -> Array:
     """Return the standard's `sum`, to the last bit."""
-    if type(x) is np.ndarray and x.dtype.char in _FAST and dtype is None:
+    if type(x) is np.ndarray and x.dtype.char in _USUAL and dtype is None:
         return _summed(x, axis=axis, keepdims=keepdims)
     return namespace(x).sum(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
 
 def mean(x: Array, axis: Any = None, *, keepdims: bool = False) -> Array:
     """Return the standard's `mean`, to the last bit; NumPy's takes twice as long as its sum."""
-    if type(x) is np.ndarray and x.dtype.char in _FAST and x.size:
+    if type(x) is np.ndarray and x.dtype.char in _USUAL and x.size:
         found = _summed(x, axis=axis, keepdims=keepdims)
         return found / (x.size // found.size)
     return namespace(x).mean(x, axis=axis, keepdims=keepdims)
@@ -88,7 +86,7 @@ def sum_over(x: Array, axis: int) -> Array:
 
 def sum_over_axes(x: Array, axes: tuple[int, ...], *, keepdims: bool = False) -> Array:
     """Return the sum over some axes, none of them negative, of any array, as fast and accurate."""
-    if len(axes) == 1 and type(x) is np.ndarray and x.ndim == 2 and x.dtype.char in _FAST:  # noqa: PLR2004
+    if len(axes) == 1 and type(x) is np.ndarray and x.ndim == 2 and x.dtype.char in _USUAL:  # noqa: PLR2004
         (k,) = axes
         if x.shape[k] <= (_BLOCK if k else _MANY):
             found = sum_over(x, k)
